@@ -1,0 +1,1 @@
+"""Ready-made tasks that double as documentation."""

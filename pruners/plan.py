@@ -1,0 +1,100 @@
+"""The complete decision of one trial as plain data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from ..errors import UsageError
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """How a freshly pruned model is made useful again.
+
+    Attributes:
+        reconstruct: re-solve each layer whose inputs were cut by least squares.
+        recalibrate: re-estimate BatchNorm statistics.
+        epochs: of fine-tuning on the train split; 0 for none.
+        lr: highest learning rate of fine-tuning, reached after a warm-up.
+    """
+
+    reconstruct: bool = True
+    recalibrate: bool = True
+    epochs: float = 0.0
+    lr: float = 1e-3
+
+
+@dataclass(frozen=True)
+class PruningPlan:
+    """What to remove from a dense model, and how to recover it.
+
+    Attributes:
+        granularity: ``"channel"`` (structures, removed) or ``"weight"`` (single weights, zeroed).
+        criterion: ranks the units of a group; the lowest go.
+        allocation: how the global ratio was split over groups before local changes.
+        ratio: share of the budget removed, in [0, 1).
+        budget: what the ratio counts: ``"units"``, ``"params"`` or ``"macs"``.
+        density: share of units kept, by group, in (0, 1]; groups not named stay dense.
+        recovery: see :class:`Recovery`.
+        seed: of everything random in the trial.
+        dense_sha256: of the dense weights that the plan was made for; ``""`` where unknown.
+        keep: units kept by group, once they were ranked; ``None`` before, and for single weights.
+    """
+
+    granularity: str
+    criterion: str
+    allocation: str
+    ratio: float
+    budget: str
+    density: Mapping[str, float]
+    recovery: Recovery = field(default_factory=Recovery)
+    seed: int = 0
+    dense_sha256: str = ""
+    keep: Mapping[str, tuple[int, ...]] | None = None
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        if not 0 <= self.ratio < 1:
+            raise UsageError(f"ratio must be in [0, 1), got {self.ratio}")
+        for group, density in self.density.items():
+            if not 0 < density <= 1:
+                raise UsageError(f"density must be in (0, 1], got {density} for {group!r}")
+
+    def __hash__(self) -> int:
+        return hash(self.digest())
+
+    def digest(self) -> str:
+        """SHA-256 of the decision: equal for plans that ask for the same thing."""
+        decision = replace(self, keep=None).to_json()
+        return hashlib.sha256(json.dumps(decision, sort_keys=True).encode()).hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data, the layout of ``plan.json``."""
+        data = {"format": FORMAT} | asdict(self)
+        data["density"] = dict(self.density)
+        data["keep"] = None if self.keep is None else {g: list(k) for g, k in self.keep.items()}
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> PruningPlan:
+        """The plan that :meth:`to_json` wrote.
+
+        Raises:
+            UsageError: another format, a missing field, or a value out of range.
+        """
+        if data.get("format") != FORMAT:
+            raise UsageError(f"not a plan of format {FORMAT}: format is {data.get('format')!r}")
+        try:
+            fields = {k: data[k] for k in cls.__dataclass_fields__}
+            keep = fields["keep"]
+            fields["recovery"] = Recovery(**fields["recovery"])
+            fields["keep"] = None if keep is None else {g: tuple(k) for g, k in keep.items()}
+        except (KeyError, TypeError, AttributeError) as error:
+            raise UsageError(f"not a plan: {error}") from error
+        return cls(**fields)

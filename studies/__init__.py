@@ -1,0 +1,1 @@
+"""Try many, lose nothing, tell."""
