@@ -5,7 +5,8 @@ set of units of one kind that are ranked against each other; removing unit ``u``
 tensor the group touches, the positions ``cut.indices[u]`` along ``cut.dim``.
 
 Worked example, ``fc1 = Linear(4, 3)`` followed by ``fc2 = Linear(3, 2)``: the group ``fc1`` has
-three units. Unit 1 is row 1 of ``fc1.weight``, element 1 of ``fc1.bias`` and column 1 of ``fc2.weight``.
+three units. Unit 1 is row 1 of ``fc1.weight``, element 1 of ``fc1.bias`` and column 1 of
+``fc2.weight``.
 
 >>> rows = ((0,), (1,), (2,))
 >>> group = Group("fc1", "fc1", "neuron", (

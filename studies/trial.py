@@ -47,7 +47,7 @@ class Outcome:
         interval: 95 % interval by objective, for those that have one.
         seconds: by step of the journey (``"cut"``, ``"recover"``, ``"measure"``...), wall time.
         error: what went wrong, a traceback where there is one.
-        kind: of the error, else ``""``: ``"exception"``, ``"non-finite"``, ``"timeout"``, ``"died"``.
+        kind: of error: ``"exception"``, ``"non-finite"``, ``"timeout"``, ``"died"``; else ``""``.
         attempt: of the trial it answers.
     """
 
