@@ -17,7 +17,7 @@ three units. Unit 1 is row 1 of ``fc1.weight``, element 1 of ``fc1.bias`` and co
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -147,3 +147,26 @@ def group_from_json(data: dict[str, Any]) -> Group:
         for c in data["cuts"]
     )
     return Group(data["name"], data["stage"], data["kind"], cuts, data["size"])
+
+
+def kept_positions(
+    groups: Iterable[Group], sizes: Mapping[str, tuple[int, ...]], keep: Mapping[str, Iterable[int]]
+) -> dict[tuple[str, int], list[int]]:
+    """What stays of every tensor dimension that loses something: ``{(tensor, dim): positions}``.
+
+    Args:
+        groups: structured groups; those that ``keep`` does not name stay whole.
+        sizes: shape of every tensor that the groups touch.
+        keep: units that stay, by group name.
+    """
+    removed: dict[tuple[str, int], set[int]] = {}
+    for group in groups:
+        if group.name not in keep:
+            continue
+        gone = sorted(set(range(group.width)).difference(keep[group.name]))
+        for cut in group.cuts if gone else ():
+            removed.setdefault((cut.tensor, cut.dim), set()).update(cut.positions(gone))
+    return {
+        (tensor, dim): [i for i in range(sizes[tensor][dim]) if i not in positions]
+        for (tensor, dim), positions in removed.items()
+    }
