@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..task import Direction, Split, Task, batch_size, forward
+from .modes import measuring
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,7 @@ def measure_quality(model: nn.Module, task: Task, split: Split) -> dict[str, Mea
     """
     samples: dict[str, list[Tensor]] = defaultdict(list)
     loss_sum, count = 0.0, 0
-    was_training = model.training
-    model.eval()
-    with torch.no_grad():
+    with measuring(model):
         for inputs, targets in task.batches(split):
             outputs = forward(model, inputs)
             n = batch_size(inputs)
@@ -84,7 +83,6 @@ def measure_quality(model: nn.Module, task: Task, split: Split) -> dict[str, Mea
             count += n
             for name in task.metrics:
                 samples[name].append(task.metric(name).fn(outputs, targets).double().flatten())
-    model.train(was_training)
     result = {name: mean_interval(torch.cat(values)) for name, values in samples.items()}
     return {"loss": Measurement(loss_sum / count)} | result
 
