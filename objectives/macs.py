@@ -34,8 +34,16 @@ def count_macs(model: nn.Module, inputs: Inputs) -> float:
 @contextlib.contextmanager
 def _plain_kernels() -> Iterator[None]:
     """Have recurrent layers and attention run as the matrix products that they consist of."""
-    with torch.backends.mkldnn.flags(enabled=False), sdpa_kernel(SDPBackend.MATH):
-        yield
+    mkldnn, mha = torch.backends.mkldnn, torch.backends.mha
+    before = bool(mkldnn.enabled), mha.get_fastpath_enabled()
+    try:
+        mkldnn.enabled = False  # type: ignore[assignment]
+        mha.set_fastpath_enabled(False)
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        mkldnn.enabled = before[0]  # type: ignore[assignment]
+        mha.set_fastpath_enabled(before[1])
 
 
 class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
