@@ -1,0 +1,107 @@
+"""What any choice of widths costs, as exact arithmetic: no model is built to know a cost.
+
+The size of every tensor dimension is linear in the widths, a tensor's element count is the product
+over its dimensions, and its multiply-accumulates are proportional to the elements.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import unknown
+from .tree import Group, ModelTree
+
+Budget = Literal["units", "params", "macs"]
+BUDGETS: tuple[Budget, ...] = ("units", "params", "macs")
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class CostModel:
+    """Units, parameters and multiply-accumulates as functions of the widths of G groups.
+
+    Attributes:
+        names: of the groups, in the order of every width vector.
+        widths: units of each group in the dense model, shape (G,).
+        base: positions outside all groups, per tensor and dimension, shape (T, D); padded with 1.
+        slope: positions per unit, shape (T, D, G).
+        macs_per_element: shape (T,).
+    """
+
+    names: tuple[str, ...]
+    widths: Ints
+    base: Floats
+    slope: Floats
+    macs_per_element: Floats
+
+    @classmethod
+    def of(cls, tree: ModelTree, granularity: str) -> CostModel:
+        """The cost model of one granularity: structures, or single weights."""
+        groups = tree.units(granularity)
+        index = {t.name: i for i, t in enumerate(tree.tensors)}
+        depth = max([len(t.shape) for t in tree.tensors] + [1])
+        base = np.ones((len(tree.tensors), depth))
+        for i, t in enumerate(tree.tensors):
+            base[i, : len(t.shape)] = t.shape
+        slope = np.zeros((len(tree.tensors), depth, len(groups)))
+        macs = np.array([t.macs / max(1, math.prod(t.shape)) for t in tree.tensors])
+        for g, group in enumerate(groups):
+            for cut in group.cuts:
+                if cut.tensor not in index:
+                    continue
+                row = index[cut.tensor]
+                if group.size:
+                    base[row] = [0.0] + [1.0] * (depth - 1)
+                    slope[row, 0, g] = 1.0
+                else:
+                    per_unit = len(cut.indices[0])
+                    base[row, cut.dim] -= per_unit * group.width
+                    slope[row, cut.dim, g] += per_unit
+        names = tuple(g.name for g in groups)
+        return cls(names, np.array([g.width for g in groups], np.int64), base, slope, macs)
+
+    def elements(self, widths: Floats | Ints) -> Floats:
+        """Elements of every tensor at these widths, shape (G,) -> (T,)."""
+        elements: Floats = (self.base + self.slope @ widths).prod(axis=1)
+        return elements
+
+    def cost(self, widths: Floats | Ints, budget: str) -> float:
+        """What ``widths`` (G,) cost, in ``"units"``, ``"params"`` or ``"macs"``."""
+        if budget == "units":
+            return float(np.sum(widths))
+        if budget == "params":
+            return float(self.elements(widths).sum())
+        if budget == "macs":
+            return float(self.elements(widths) @ self.macs_per_element)
+        raise unknown("budget", budget, BUDGETS)
+
+    def share(self, widths: Floats | Ints, budget: str) -> float:
+        """The cost of ``widths`` relative to the dense model's."""
+        return self.cost(widths, budget) / self.cost(self.widths, budget)
+
+    def vector(self, densities: Mapping[str, float]) -> Ints:
+        """Widths (G,) of densities by group name; groups not named stay dense."""
+        shares = np.array([densities.get(name, 1.0) for name in self.names])
+        return np.maximum(1, np.rint(shares * self.widths)).astype(np.int64)
+
+    def densities(self, widths: Ints) -> dict[str, float]:
+        """Densities by group name; :meth:`vector` gives the same widths back."""
+        return dict(zip(self.names, (widths / self.widths).tolist(), strict=True))
+
+
+def group_costs(model: CostModel, groups: Sequence[Group]) -> dict[str, tuple[int, int]]:
+    """Parameters and MACs that go when one group is emptied and all others stay, by name."""
+    costs = {}
+    for g, group in enumerate(groups):
+        without = model.widths.copy()
+        without[g] = 0
+        saved = [model.cost(model.widths, b) - model.cost(without, b) for b in ("params", "macs")]
+        costs[group.name] = (round(saved[0]), round(saved[1]))
+    return costs

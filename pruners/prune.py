@@ -1,0 +1,197 @@
+"""From a plan to a smaller model; and pruning in one call, without a search."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..errors import UsageError, unknown
+from ..task import Batch, Inputs
+from .allocation import ALLOCATIONS, fit
+from .calibration import Calibration, input_statistics
+from .cost import BUDGETS, CostModel
+from .criteria import CRITERIA
+from .dense import Dense, allocation_path
+from .plan import PruningPlan, Recovery
+from .recalibrate import recalibrate
+from .reconstruct import reconstruct_cut, reconstruct_masked
+from .surgery import cut
+from .trace import build_tree
+from .tree import ModelTree, kept_positions
+
+GRANULARITIES = ("channel", "weight")
+
+
+@dataclass(frozen=True)
+class PrunedModel:
+    """A smaller model and how it came about.
+
+    Attributes:
+        model: an ordinary module, on its own; in eval mode.
+        plan: what was kept.
+        tree: what could have been pruned.
+    """
+
+    model: nn.Module
+    plan: PruningPlan
+    tree: ModelTree
+
+
+def apply_plan(dense: Dense, plan: PruningPlan) -> tuple[nn.Module, PruningPlan]:
+    """Prune a copy of the dense model and recover it without training.
+
+    Returns:
+        The model, and the plan with the units kept.
+    """
+    if plan.granularity == "weight":
+        pruned = drop_weights(dense, plan)
+        if plan.recovery.reconstruct:
+            reconstruct_masked(pruned, dense.model, dense.statistics)
+    else:
+        keep = kept_units(dense, plan)
+        pruned = cut(dense.model, dense.tree, keep)
+        plan = replace(plan, keep=keep)
+        if plan.recovery.reconstruct:
+            sizes = {n: tuple(t.shape) for n, t in dense.model.state_dict().items()}
+            kept = kept_positions(dense.tree.groups, sizes, keep)
+            reconstruct_cut(pruned, dense.model, dense.statistics, kept)
+    if plan.recovery.recalibrate:
+        recalibrate(pruned, dense.calibration)
+    return pruned, plan
+
+
+def kept_units(dense: Dense, plan: PruningPlan) -> dict[str, tuple[int, ...]]:
+    """The most salient units of every group that the plan narrows, ascending.
+
+    Raises:
+        UsageError: the plan names a group that the model does not have.
+    """
+    order = dense.order(plan.criterion, plan.granularity, plan.seed)
+    keep = {}
+    for group, count in counts(dense, plan).items():
+        if count < len(order[group]):
+            keep[group] = tuple(sorted(order[group][:count].tolist()))
+    return keep
+
+
+@torch.no_grad()
+def drop_weights(dense: Dense, plan: PruningPlan) -> nn.Module:
+    """A copy of the dense model with the least salient weights of every group set to zero."""
+    pruned = copy.deepcopy(dense.model)
+    order = dense.order(plan.criterion, plan.granularity, plan.seed)
+    parameters = dict(pruned.named_parameters())
+    tensors = {g.name: g.cuts[0].tensor for g in dense.tree.weights}
+    for group, count in counts(dense, plan).items():
+        parameters[tensors[group]].view(-1)[order[group][count:]] = 0
+    return pruned
+
+
+def counts(dense: Dense, plan: PruningPlan) -> dict[str, int]:
+    """Units to keep by group, for the groups that the plan names."""
+    widths = {g.name: g.width for g in dense.tree.units(plan.granularity)}
+    for group in plan.density:
+        if group not in widths:
+            raise unknown("group", group, widths)
+    return {g: max(1, round(d * widths[g])) for g, d in plan.density.items()}
+
+
+def prune(
+    model: nn.Module,
+    example_inputs: Inputs,
+    density: float | Mapping[str, float] = 0.5,
+    *,
+    granularity: str = "channel",
+    criterion: str = "l1",
+    allocation: str = "uniform",
+    budget: str = "units",
+    calibration: Iterable[Batch | Inputs] | None = None,
+    loss: Callable[[Any, Any], Tensor] | None = None,
+) -> PrunedModel:
+    """Prune a model in one call.
+
+    Args:
+        model: trained; it is left as it was.
+        example_inputs: what one forward takes, batch of 1 or 2.
+        density: share to keep of everything, in (0, 1], or of each group by name.
+        granularity: ``"channel"`` removes structures, ``"weight"`` zeroes single weights.
+        criterion: ranks the units: one of ``CRITERIA``.
+        allocation: splits the density over groups: one of ``ALLOCATIONS``.
+        budget: what the density counts: ``"units"``, ``"params"`` or ``"macs"`` of the whole model.
+        calibration: a few training batches, ``(inputs, targets)`` or inputs alone; with them layers
+            are reconstructed and BatchNorm statistics re-estimated. Use a few hundred samples.
+        loss: ``loss(outputs, targets)`` for the criterion ``"taylor"``.
+
+    Raises:
+        UsageError: an unknown name, a density out of range, nothing to prune, or a criterion that
+            needs calibration batches without any.
+    """
+    check_choices(
+        granularity=granularity, criterion=criterion, allocation=allocation, budget=budget
+    )
+    batches = tuple(as_batch(b) for b in calibration or ())
+    if criterion in ("activation", "taylor") and not batches:
+        raise UsageError(
+            f"criterion {criterion!r} needs calibration batches; pass calibration=[...]"
+        )
+    tree = build_tree(model, example_inputs)
+    data = Calibration(batches, loss)
+    statistics = input_statistics(model, data) if batches else {}
+    dense = Dense(copy.deepcopy(model).eval(), tree, data, statistics)
+    plan = PruningPlan(
+        granularity=granularity,
+        criterion=criterion,
+        allocation=allocation,
+        ratio=0.0,
+        budget=budget,
+        density=density if isinstance(density, Mapping) else {},
+        recovery=Recovery(reconstruct=bool(batches), recalibrate=bool(batches)),
+    )
+    if not isinstance(density, Mapping):
+        plan = at_density(dense, plan, density)
+    pruned, plan = apply_plan(dense, plan)
+    return PrunedModel(pruned, plan, tree)
+
+
+def at_density(dense: Dense, plan: PruningPlan, density: float) -> PruningPlan:
+    """The plan with one global density, split over the groups by its allocation.
+
+    Raises:
+        UsageError: the model has no such groups, or the density is out of range.
+    """
+    groups = dense.tree.units(plan.granularity)
+    if not groups:
+        reasons = "; ".join(f"{e.name}: {e.reason}" for e in dense.tree.excluded)
+        raise UsageError(f"nothing to prune at granularity {plan.granularity!r}: {reasons}")
+    cost = CostModel.of(dense.tree, plan.granularity)
+    saliency = dense.scores(plan.criterion, plan.granularity, plan.seed)
+    path = allocation_path(dense.tree, plan.granularity, cost, plan.allocation, saliency)
+    widths = fit(path, cost, density, plan.budget, np.zeros(len(groups)))
+    ratio = max(0.0, 1 - cost.share(widths, plan.budget))
+    return replace(plan, ratio=ratio, density=cost.densities(widths))
+
+
+def check_choices(**chosen: str) -> None:
+    """Raise :class:`UsageError` for a name that is not among the known ones of its kind."""
+    known: Mapping[str, Iterable[str]] = {
+        "granularity": GRANULARITIES,
+        "criterion": CRITERIA,
+        "allocation": ALLOCATIONS,
+        "budget": BUDGETS,
+    }
+    for kind, name in chosen.items():
+        if name not in known[kind]:
+            raise unknown(kind, name, known[kind])
+
+
+def as_batch(batch: Batch | Inputs) -> Batch:
+    """``(inputs, targets)``; tensors and mappings alone are inputs."""
+    if isinstance(batch, Tensor | Mapping):
+        return batch, None
+    inputs, targets = batch
+    return inputs, targets

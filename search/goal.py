@@ -1,0 +1,31 @@
+"""What a study is after: objectives, constraints, and the dense model they are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..objectives.constraint import Constraint
+from .front import Axis
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Objectives as axes, constraints, and the dense model's values.
+
+    Attributes:
+        axes: the objectives, in order.
+        constraints: that the picked model should satisfy.
+        dense: everything measured on the dense model, by name.
+        qualities: names among ``dense`` that training can improve; the others are costs.
+    """
+
+    axes: tuple[Axis, ...]
+    constraints: tuple[Constraint, ...]
+    dense: Mapping[str, float]
+    qualities: frozenset[str]
+
+    def violation(self, values: Mapping[str, float], *, costs_only: bool = False) -> float:
+        """Sum of the constraints' violations, 0 when all hold."""
+        chosen = [c for c in self.constraints if not (costs_only and c.objective in self.qualities)]
+        return sum(max(0.0, c.violation(values, self.dense)) for c in chosen)

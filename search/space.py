@@ -1,0 +1,195 @@
+"""The hierarchical space: how much to keep globally, and how stages and layers share it.
+
+A point of the space is a flat dictionary of Optuna parameters; ``plan`` gives it its meaning. The
+global density is exact: an allocation splits it over the groups, local offsets bend the split, and
+the widths are fitted to the budget again. Nothing here touches a model: ``Landscape`` holds the
+numbers that matter of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import optuna
+
+from ..errors import UsageError
+from ..pruners.allocation import Path, fit
+from ..pruners.cost import CostModel, Floats, Ints
+from ..pruners.plan import PruningPlan, Recovery
+
+Kind = Literal["hierarchical", "flat", "global"]
+KINDS: tuple[Kind, ...] = ("hierarchical", "flat", "global")
+OFFSET = 1.5
+"""Largest local offset in logit space: a density of 0.5 is bent to between 0.18 and 0.82."""
+
+
+@dataclass(frozen=True)
+class Landscape:
+    """What the space knows of one model at one granularity.
+
+    Attributes:
+        cost: what widths cost.
+        stages: stage of every group, in the order of the cost model's names.
+        paths: the base allocations, by ``(allocation, criterion)``.
+    """
+
+    cost: CostModel
+    stages: tuple[str, ...]
+    paths: Mapping[tuple[str, str], Path]
+
+
+@dataclass(frozen=True)
+class SpaceOptions:
+    """What may vary, as plain data.
+
+    Attributes:
+        granularities: what is pruned: ``"channel"``, ``"weight"``.
+        criteria: that rank the units, by granularity.
+        allocations: that split the global density, by granularity.
+        kind: ``"hierarchical"``, ``"flat"`` (one density per group) or ``"global"``.
+        budget: what the global density counts: ``"params"`` or ``"macs"``.
+        min_density: lowest global density, in (0, 1].
+        max_density: highest global density, in (0, 1].
+    """
+
+    granularities: tuple[str, ...] = ("channel",)
+    criteria: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: {"channel": ("activation",), "weight": ("l1",)}
+    )
+    allocations: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: {
+            "channel": ("uniform", "global", "erk", "lamp"),
+            "weight": ("lamp", "global", "erk", "uniform"),
+        }
+    )
+    kind: Kind = "hierarchical"
+    budget: str = "params"
+    min_density: float = 0.02
+    max_density: float = 0.9
+
+    def __post_init__(self) -> None:
+        """Check densities."""
+        for name in ("min_density", "max_density"):
+            if not 0 < getattr(self, name) <= 1:
+                raise UsageError(f"{name} must be in (0, 1], got {getattr(self, name)}")
+        if self.min_density >= self.max_density:
+            raise UsageError(
+                f"min_density must be below max_density, got {self.min_density} and "
+                f"{self.max_density}"
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> SpaceOptions:
+        """The options that :meth:`to_json` wrote."""
+        fields = dict(data)
+        fields["granularities"] = tuple(data["granularities"])
+        for name in ("criteria", "allocations"):
+            fields[name] = {k: tuple(v) for k, v in data[name].items()}
+        return cls(**fields)
+
+
+@dataclass(frozen=True, eq=False)
+class SearchSpace:
+    """Parameters on one side, plans on the other.
+
+    Attributes:
+        options: what may vary.
+        landscapes: the numbers of the model, by granularity.
+        recovery: what every plan of rung 0 is recovered by.
+        dense_sha256: of the weights the plans are for.
+        seed: of every plan.
+    """
+
+    options: SpaceOptions
+    landscapes: Mapping[str, Landscape]
+    recovery: Recovery = field(default_factory=Recovery)
+    dense_sha256: str = ""
+    seed: int = 0
+
+    def suggest(self, trial: optuna.Trial) -> None:
+        """Draw one point: every active parameter of the space is suggested on ``trial``."""
+        options = self.options
+        granularity = self.choose(trial, "granularity", options.granularities)
+        self.choose(trial, f"{granularity}.criterion", options.criteria[granularity])
+        low, high = options.min_density, options.max_density
+        landscape = self.landscapes[granularity]
+        if options.kind == "flat":
+            for name in landscape.cost.names:
+                trial.suggest_float(f"{granularity}.density:{name}", low, high, log=True)
+            return
+        trial.suggest_float(f"{granularity}.density", low, high, log=True)
+        self.choose(trial, f"{granularity}.allocation", self.allocations(granularity))
+        if options.kind == "hierarchical":
+            self.suggest_offsets(trial, granularity)
+
+    def suggest_offsets(self, trial: optuna.Trial, granularity: str) -> None:
+        """Draw how far the local shares are opened, and their offsets."""
+        landscape = self.landscapes[granularity]
+        stages = list(dict.fromkeys(landscape.stages))
+        depths = ["none"]
+        if 1 < len(stages) < len(landscape.stages):
+            depths.append("stage")
+        if len(landscape.stages) > 1:
+            depths.append("layer")
+        depth = self.choose(trial, f"{granularity}.local", tuple(depths))
+        if depth in ("stage", "layer") and "stage" in depths:
+            for stage in stages:
+                trial.suggest_float(f"{granularity}.stage:{stage}", -OFFSET, OFFSET)
+        if depth == "layer":
+            for name in landscape.cost.names:
+                trial.suggest_float(f"{granularity}.layer:{name}", -OFFSET, OFFSET)
+
+    def choose(self, trial: optuna.Trial, name: str, choices: tuple[str, ...]) -> str:
+        """One of the choices; a parameter only where there is something to choose."""
+        if len(choices) == 1:
+            return choices[0]
+        return str(trial.suggest_categorical(name, choices))
+
+    def allocations(self, granularity: str) -> tuple[str, ...]:
+        """Base allocations of a granularity; one of them in the ``"global"`` space."""
+        found = self.options.allocations[granularity]
+        return found[:1] if self.options.kind == "global" else found
+
+    def plan(self, params: Mapping[str, Any]) -> PruningPlan:
+        """What a point means. Equal parameters give equal plans."""
+        granularity = params.get("granularity", self.options.granularities[0])
+        own = {k.removeprefix(f"{granularity}."): v for k, v in params.items()}
+        criterion = own.get("criterion", self.options.criteria[granularity][0])
+        landscape = self.landscapes[granularity]
+        if self.options.kind == "flat":
+            allocation = "flat"
+            widths = landscape.cost.vector(
+                {name: own[f"density:{name}"] for name in landscape.cost.names}
+            )
+        else:
+            allocation = own.get("allocation", self.allocations(granularity)[0])
+            widths = self.fitted(landscape, (allocation, criterion), own)
+        return PruningPlan(
+            granularity=granularity,
+            criterion=criterion,
+            allocation=allocation,
+            ratio=max(0.0, 1 - landscape.cost.share(widths, self.options.budget)),
+            budget=self.options.budget,
+            density=landscape.cost.densities(widths),
+            recovery=self.recovery,
+            seed=self.seed,
+            dense_sha256=self.dense_sha256,
+        )
+
+    def fitted(self, landscape: Landscape, base: tuple[str, str], own: Mapping[str, Any]) -> Ints:
+        """Widths at the global density, on a base allocation bent by the local offsets."""
+        offsets: Floats = np.array(
+            [
+                own.get(f"stage:{stage}", 0.0) + own.get(f"layer:{name}", 0.0)
+                for stage, name in zip(landscape.stages, landscape.cost.names, strict=True)
+            ]
+        )
+        path = landscape.paths[base]
+        return fit(path, landscape.cost, own["density"], self.options.budget, offsets)

@@ -1,0 +1,152 @@
+"""What to try next: warm starts, then a sampler, then the best plans up the rungs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from ..errors import unknown
+from ..pruners.plan import PruningPlan
+from .goal import Goal
+from .history import read
+from .mirror import Mirror
+from .proposal import Proposal
+from .rungs import Finished, Rungs, promotable
+from .space import SearchSpace
+from .warm import warm_starts
+
+Sampler = optuna.samplers.BaseSampler
+
+
+def tpe(seed: int) -> Sampler:
+    """Tree-structured Parzen estimator over whole points, conditional parameters included.
+
+    Bergstra et al. 2011; multi-objective: Ozaki et al. 2022.
+    """
+    return optuna.samplers.TPESampler(
+        multivariate=True, group=True, constant_liar=True, n_startup_trials=8, seed=seed
+    )
+
+
+def nsga2(seed: int) -> Sampler:
+    """Elitist evolution by non-dominated rank and crowding, Deb et al. 2002."""
+    return optuna.samplers.NSGAIISampler(population_size=20, seed=seed)
+
+
+def random(seed: int) -> Sampler:
+    """Independent draws, the control that every strategy must beat."""
+    return optuna.samplers.RandomSampler(seed=seed)
+
+
+STRATEGIES: Mapping[str, Callable[[int], Sampler]] = {
+    "tpe": tpe,
+    "nsga2": nsga2,
+    "random": random,
+}
+DEFAULT_STRATEGY = "tpe"
+
+
+def strategy(name: str) -> Callable[[int], Sampler]:
+    """The sampler factory of that name: seed -> sampler.
+
+    Raises:
+        UsageError: there is none; the nearest is offered.
+    """
+    if name not in STRATEGIES:
+        raise unknown("strategy", name, STRATEGIES)
+    return STRATEGIES[name]
+
+
+@dataclass
+class Proposer:
+    """Proposes trials from the history alone: the same history and seed give the same proposal.
+
+    Attributes:
+        space: parameters and their meaning.
+        goal: objectives, constraints and the dense model's values.
+        rungs: the ladder.
+        sampler: makes the sampler that follows the warm starts, from a seed.
+        seed: of the study.
+    """
+
+    space: SearchSpace
+    goal: Goal
+    rungs: Rungs
+    sampler: Callable[[int], Sampler]
+    seed: int = 0
+    _mirror: Mirror = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Start with an empty mirror."""
+        self._mirror = Mirror(self.goal)
+
+    def __call__(self, trials: Sequence[FrozenTrial], fresh: bool) -> Proposal | None:
+        """A new plan while the budget lasts, then promotions; None when nothing can start now."""
+        return self.new_plan(trials) if fresh else self.promotion(trials)
+
+    def new_plan(self, trials: Sequence[FrozenTrial]) -> Proposal:
+        """The next warm start, or what the sampler suggests."""
+        index = sum(1 for t in trials if is_first_try(t))
+        warm = warm_starts(self.space, self.rungs.n_trials)
+        fixed = warm[index] if index < len(warm) else None
+        self._mirror.sync(trials)
+        drawn = self._mirror.propose(self.space, self.sampler(self.seed + index), fixed)
+        kept = {k: v for k, v in drawn.system_attrs.items() if k != "fixed_params"}
+        plan = self.space.plan(drawn.params)
+        return Proposal(drawn.params, drawn.distributions, plan, sampler=kept)
+
+    def promotion(self, trials: Sequence[FrozenTrial]) -> Proposal | None:
+        """The plan that most deserves the lowest rung with room, once the rung below is done."""
+        for rung in range(1, len(self.rungs.epochs)):
+            below = [t for t in trials if read(t).rung == rung - 1]
+            if any(not t.state.is_finished() for t in below):
+                return None
+            started = {
+                read(t).parent for t in trials if read(t).rung == rung and not is_lost(t, trials)
+            }
+            if len(started) >= self.rungs.sizes[rung]:
+                continue
+            chosen = self.deserving(below, started)
+            if chosen is not None:
+                return self.promote(chosen, rung)
+        return None
+
+    def deserving(
+        self, below: Sequence[FrozenTrial], started: set[int | None]
+    ) -> FrozenTrial | None:
+        """The best complete trial that has not gone up yet; plans that are equal go up once."""
+        by_number = {t.number: t for t in below if t.state == TrialState.COMPLETE}
+        seen: dict[str, int] = {}
+        for number, trial in by_number.items():
+            seen.setdefault(PruningPlan.from_json(read(trial).plan).digest(), number)
+        finished = [
+            Finished(n, read(by_number[n]).rung, read(by_number[n]).values) for n in seen.values()
+        ]
+        order = [n for n in promotable(finished, self.goal) if n not in started]
+        return by_number[order[0]] if order else None
+
+    def promote(self, trial: FrozenTrial, rung: int) -> Proposal:
+        """The same plan with the recovery of a rung."""
+        plan = PruningPlan.from_json(read(trial).plan)
+        recovery = replace(plan.recovery, epochs=self.rungs.epochs[rung])
+        return Proposal(
+            trial.params,
+            trial.distributions,
+            replace(plan, recovery=recovery),
+            rung=rung,
+            parent=trial.number,
+        )
+
+
+def is_first_try(trial: FrozenTrial) -> bool:
+    """Whether the trial started a new plan; repeats of lost trials did not."""
+    record = read(trial)
+    return record.rung == 0 and record.retry_of is None
+
+
+def is_lost(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> bool:
+    """Whether the trial died with its worker; its repeat stands for it."""
+    return any(read(t).retry_of == trial.number for t in trials)

@@ -1,0 +1,63 @@
+"""The first trials: sweeps of the global density over every base allocation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from .space import SearchSpace
+
+LEVELS = 6
+"""Densities per allocation; a sweep of six already shows the shape of the front."""
+
+
+def warm_starts(space: SearchSpace, n_trials: int) -> list[dict[str, Any]]:
+    """Parameters of the first trials: at most half of ``n_trials``; none in a flat space.
+
+    Every prefix covers all granularities, criteria and allocations evenly, and the densities from
+    end to end on a logarithmic scale.
+    """
+    if space.options.kind == "flat":
+        return []
+    bases = list(base_choices(space))
+    count = min(n_trials // 2, LEVELS * len(bases))
+    low, high = math.log(space.options.min_density), math.log(space.options.max_density)
+    points = []
+    for i in range(count):
+        granularity, fixed = bases[i % len(bases)]
+        share = van_der_corput(i // len(bases) + 1)
+        density = math.exp(low + share * (high - low))
+        points.append(fixed | {f"{granularity}.density": density})
+    return points
+
+
+def base_choices(space: SearchSpace) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every granularity, criterion and allocation, as fixed parameters without local offsets."""
+    options = space.options
+    for granularity in options.granularities:
+        for criterion in options.criteria[granularity]:
+            for name in space.allocations(granularity):
+                yield (
+                    granularity,
+                    {
+                        "granularity": granularity,
+                        f"{granularity}.criterion": criterion,
+                        f"{granularity}.allocation": name,
+                        f"{granularity}.local": "none",
+                    },
+                )
+
+
+def van_der_corput(index: int) -> float:
+    """The index-th point, from 1, of the base-2 low-discrepancy sequence in (0, 1).
+
+    >>> [van_der_corput(i) for i in (1, 2, 3, 4)]
+    [0.5, 0.25, 0.75, 0.125]
+    """
+    value, scale = 0.0, 0.5
+    while index:
+        value += scale * (index & 1)
+        index >>= 1
+        scale /= 2
+    return value
