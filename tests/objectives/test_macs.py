@@ -1,8 +1,7 @@
 import pytest
 import torch
-from torch import Tensor, nn
-
 from hierprune.objectives.macs import count_macs
+from torch import Tensor, nn
 
 
 class First(nn.Module):
