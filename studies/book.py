@@ -1,0 +1,112 @@
+"""The study in its storage: the few reads and writes that the ledger is made of."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from ..errors import UsageError
+from ..task import Direction
+from .records import outcome_record
+from .tally import Tally
+from .trial import Outcome
+
+
+class Book:
+    """One study, its trials and their counts.
+
+    Args:
+        storage: of the study.
+        name: of the study; it is made when it is not there.
+        directions: by objective, in the order of the values.
+
+    Raises:
+        UsageError: the study exists with other objectives.
+    """
+
+    def __init__(
+        self, storage: BaseStorage, name: str, directions: Mapping[str, Direction]
+    ) -> None:
+        self.study = open_study(storage, name, directions)
+        self.tally = Tally()
+        self._objectives = tuple(directions)
+        self._storage = storage
+        self._study_id = storage.get_study_id_from_name(name)
+
+    def trials(self) -> Sequence[FrozenTrial]:
+        """All trials by number, shared with the storage, and the tally brought up to date."""
+        trials = self._storage.get_all_trials(self._study_id, deepcopy=False)
+        self.tally.update(trials)
+        return trials
+
+    def add(self, trial: FrozenTrial) -> int:
+        """Store a trial, one write; its number."""
+        trial_id = self._storage.create_new_trial(self._study_id, trial)
+        return self._storage.get_trial_number_from_id(trial_id)
+
+    def claim(self, number: int, owner: str) -> bool:
+        """Start a waiting trial, unless somebody else was faster."""
+        trial_id = self._id(number)
+        with contextlib.suppress(UpdateFinishedTrialError):
+            if self._storage.set_trial_state_values(trial_id, TrialState.RUNNING):
+                self._storage.set_trial_user_attr(trial_id, "owner", owner)
+                return True
+        return False
+
+    def finish(self, outcome: Outcome) -> None:
+        """Finish a running trial, two writes: COMPLETE with values, or FAIL.
+
+        Raises:
+            UpdateFinishedTrialError: somebody else finished it.
+        """
+        trial_id = self._id(outcome.number)
+        self._storage.set_trial_user_attr(trial_id, "outcome", outcome_record(outcome))
+        if outcome.error:
+            self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
+            return
+        values = [float(outcome.values[name]) for name in self._objectives]
+        self._storage.set_trial_state_values(trial_id, TrialState.COMPLETE, values)
+
+    def note(self, key: str, value: Any) -> None:
+        """Keep plain data beside the trials, as an attribute of the study."""
+        self.study.set_user_attr(key, value)
+
+    def _id(self, number: int) -> int:
+        return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
+
+
+def open_study(
+    storage: BaseStorage, name: str, directions: Mapping[str, Direction]
+) -> optuna.Study:
+    """The study of that name, made when it is not there.
+
+    Raises:
+        UsageError: it is there, with other objectives.
+    """
+    study = optuna.create_study(
+        storage=storage,
+        study_name=name,
+        directions=list(directions.values()),
+        sampler=optuna.samplers.RandomSampler(),
+        load_if_exists=True,
+    )
+    with warnings.catch_warnings():  # metric names, which optuna-dashboard shows, are a preview
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        if study.metric_names is None:
+            study.set_metric_names(list(directions))
+        names = study.metric_names or []
+    found = [f"{d.name.lower()} {n}" for d, n in zip(study.directions, names, strict=True)]
+    asked = [f"{d} {n}" for n, d in directions.items()]
+    if found != asked:
+        raise UsageError(
+            f"the objectives of a study stay as they are: the study {name!r} is to "
+            f"{', '.join(found)}; asked for was {', '.join(asked)}"
+        )
+    return study

@@ -1,0 +1,214 @@
+"""Where the record of a study lives: a journal in the run folder, or a database.
+
+The journal is one line of JSON per write, the format of Optuna's own journal file, so that
+optuna-dashboard opens it. The lock is the kernel's ``flock``, which a killed process cannot leave
+behind, and a line torn by a crash is cut off before the next one is appended.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import filelock
+import optuna
+import sqlalchemy
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import BaseJournalBackend
+
+from ..errors import UsageError
+
+JOURNAL = "study.jsonl"
+LOCK = "ledger.lock"
+TAIL_BYTES = 1 << 16  # read at a time when looking backwards for the last whole line
+
+
+class FlockJournalBackend(BaseJournalBackend):
+    """Journal file that survives ``kill -9`` at any byte.
+
+    Args:
+        path: of the file; created when it does not exist.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path).absolute()
+        self.path.touch()
+        self._cursor = (0, 0)  # lines read, their length in bytes
+
+    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
+        """The records from this number on; an unfinished last line is not there yet.
+
+        Raises:
+            ValueError: a whole line is not JSON.
+        """
+        number, offset = self._cursor if self._cursor[0] == log_number_from else (0, 0)
+        with self.path.open("rb") as file:
+            file.seek(offset)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return
+                number, offset = number + 1, offset + len(line)
+                if number > log_number_from:
+                    self._cursor = (number, offset)
+                    yield self._parse(line, number)
+
+    def _parse(self, line: bytes, number: int) -> dict[str, Any]:
+        try:
+            record: dict[str, Any] = json.loads(line)
+        except ValueError as error:
+            raise ValueError(
+                f"every line of {self.path} must be one JSON record, line {number} is damaged: "
+                f"{line[:60]!r}; remove that line to go on without it"
+            ) from error
+        return record
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Append the records, durable when the call returns.
+
+        Raises:
+            OSError: the disk is full or failed; the file then ends as it did before.
+        """
+        lines = (json.dumps(log, separators=(",", ":")).encode() + b"\n" for log in logs)
+        fd = os.open(self.path, os.O_RDWR)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            self._append(fd, end_of_last_line(fd), b"".join(lines))
+        finally:
+            os.close(fd)
+
+    def _append(self, fd: int, end: int, data: bytes) -> None:
+        try:
+            if os.fstat(fd).st_size > end:
+                os.ftruncate(fd, end)
+            written = 0
+            while written < len(data):
+                written += os.pwrite(fd, data[written:], end + written)
+            os.fsync(fd)
+        except OSError as error:
+            os.ftruncate(fd, end)
+            raise OSError(
+                error.errno,
+                f"{os.strerror(error.errno or errno.EIO)}; everything recorded before is safe, "
+                "make room and resume",
+                str(self.path),
+            ) from error
+
+
+def end_of_last_line(fd: int) -> int:
+    """Length of the file without what follows its last newline."""
+    end = os.lseek(fd, 0, os.SEEK_END)
+    while end > 0:
+        start = max(0, end - TAIL_BYTES)
+        newline = os.pread(fd, end - start, start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        end = start
+    return 0
+
+
+def open_storage(run: Path, url: str | None = None) -> BaseStorage:
+    """The storage of a run: the journal in its folder, or the database at ``url``.
+
+    SQLite is opened in WAL mode and takes its write lock when a transaction begins; without that
+    two processes can start the same waiting trial.
+
+    Raises:
+        UsageError: the folder cannot lock files, or the database cannot be opened.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    run.mkdir(parents=True, exist_ok=True)
+    check_locks(run)
+    if url is None:
+        return JournalStorage(FlockJournalBackend(run / JOURNAL))
+    with filelock.FileLock(run / LOCK):  # two processes at once would both create the tables
+        return open_database(url)
+
+
+def check_locks(folder: Path) -> None:
+    """Try whether ``flock`` keeps two openers of one file apart in this folder.
+
+    Raises:
+        UsageError: it does not, or the folder cannot be written.
+    """
+    probe = folder / f".lock-probe-{os.getpid()}"
+    try:
+        with probe.open("w") as first, probe.open("w") as second:
+            fcntl.flock(first, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            works = not try_lock(second)
+    except OSError as error:
+        raise UsageError(
+            f"a run folder must allow writing and file locks, {folder} does not "
+            f"({error.strerror}); choose a folder on a local disk with --run"
+        ) from error
+    finally:
+        probe.unlink(missing_ok=True)
+    if not works:
+        raise UsageError(
+            f"a run folder must keep file locks apart, {folder} grants one lock twice; "
+            "choose a folder on a local disk with --run"
+        )
+
+
+def try_lock(file: Any) -> bool:
+    """Take the exclusive lock of an open file, unless somebody holds it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def open_database(url: str) -> BaseStorage:
+    """The storage at an SQLAlchemy URL, with Optuna's cache of finished trials.
+
+    Raises:
+        UsageError: not a URL, no driver for it, or no such server.
+    """
+    try:
+        parsed = sqlalchemy.make_url(url)
+        storage = RDBStorage(url, engine_kwargs=engine_options(parsed.get_backend_name()))
+    except (ImportError, sqlalchemy.exc.SQLAlchemyError) as error:
+        cause = str(error).strip().splitlines()[0]
+        raise UsageError(
+            f"--storage must name a database that can be opened, got {without_password(url)!r}: "
+            f"{cause}"
+        ) from error
+    if parsed.get_backend_name() == "sqlite":
+        begin_immediately(storage.engine)
+    return optuna.storages.get_storage(storage)
+
+
+def engine_options(backend: str) -> dict[str, Any]:
+    """What SQLAlchemy's engine needs to live through contention and dropped connections."""
+    if backend == "sqlite":
+        return {"connect_args": {"timeout": 60}}
+    return {"pool_pre_ping": True}
+
+
+def without_password(url: str) -> str:
+    """The URL as it may be printed."""
+    try:
+        return sqlalchemy.make_url(url).render_as_string(hide_password=True)
+    except sqlalchemy.exc.ArgumentError:
+        return url
+
+
+def begin_immediately(engine: sqlalchemy.Engine) -> None:
+    """Make an SQLite engine take the write lock at the start of every transaction."""
+
+    def on_connect(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # else the driver begins, late, by itself
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+
+    def on_begin(connection: sqlalchemy.Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    sqlalchemy.event.listen(engine, "connect", on_connect)
+    sqlalchemy.event.listen(engine, "begin", on_begin)
+    engine.dispose()
