@@ -19,7 +19,6 @@ class Finished:
     """One finished trial, as the strategy sees it."""
 
     number: int
-    rung: int
     values: Mapping[str, float]
 
 

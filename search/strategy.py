@@ -100,12 +100,13 @@ class Proposer:
 
     def promotion(self, trials: Sequence[FrozenTrial]) -> Proposal | None:
         """The plan that most deserves the lowest rung with room, once the rung below is done."""
+        repeated = {read(t).retry_of for t in trials}
         for rung in range(1, len(self.rungs.epochs)):
             below = [t for t in trials if read(t).rung == rung - 1]
             if any(not t.state.is_finished() for t in below):
                 return None
             started = {
-                read(t).parent for t in trials if read(t).rung == rung and not is_lost(t, trials)
+                read(t).parent for t in trials if read(t).rung == rung and t.number not in repeated
             }
             if len(started) >= self.rungs.sizes[rung]:
                 continue
@@ -117,16 +118,14 @@ class Proposer:
     def deserving(
         self, below: Sequence[FrozenTrial], started: set[int | None]
     ) -> FrozenTrial | None:
-        """The best complete trial that has not gone up yet; plans that are equal go up once."""
+        """The best complete trial that has not gone up yet; equal plans go up once."""
         by_number = {t.number: t for t in below if t.state == TrialState.COMPLETE}
-        seen: dict[str, int] = {}
-        for number, trial in by_number.items():
-            seen.setdefault(PruningPlan.from_json(read(trial).plan).digest(), number)
-        finished = [
-            Finished(n, read(by_number[n]).rung, read(by_number[n]).values) for n in seen.values()
-        ]
-        order = [n for n in promotable(finished, self.goal) if n not in started]
-        return by_number[order[0]] if order else None
+        gone_up = {digest(by_number[n]) for n in by_number if n in started}
+        finished = [Finished(n, read(t).values) for n, t in by_number.items()]
+        for number in promotable(finished, self.goal):
+            if number not in started and digest(by_number[number]) not in gone_up:
+                return by_number[number]
+        return None
 
     def promote(self, trial: FrozenTrial, rung: int) -> Proposal:
         """The same plan with the recovery of a rung."""
@@ -147,6 +146,6 @@ def is_first_try(trial: FrozenTrial) -> bool:
     return record.rung == 0 and record.retry_of is None
 
 
-def is_lost(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> bool:
-    """Whether the trial died with its worker; its repeat stands for it."""
-    return any(read(t).retry_of == trial.number for t in trials)
+def digest(trial: FrozenTrial) -> str:
+    """What the trial's plan asks for, as a hash."""
+    return PruningPlan.from_json(read(trial).plan).digest()

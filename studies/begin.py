@@ -1,0 +1,156 @@
+"""From a request to a run folder that is ready to run: everything checked before it is made."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map
+
+from .. import __version__
+from ..errors import UsageError
+from ..objectives.base import Candidate, Objective, measure_quality
+from ..objectives.constraint import Constraint
+from ..objectives.registry import defaults, names, objective
+from ..pruners.cost import CostModel
+from ..pruners.dense import Dense
+from ..task import Task
+from .fingerprint import data_sha256
+from .recipe import measured
+from .request import Request
+from .run_record import DenseInfo, ObjectiveInfo, RunRecord
+from .source import TaskSource
+
+ALWAYS = ("params", "macs", "compression")
+"""Costs that are exact and cheap: measured on every trial, whatever the objectives."""
+PACKAGES = ("torch", "optuna", "numpy")
+
+
+def new_folder(run: str | Path | None, name: str) -> Path:
+    """Where a new study goes; nothing is made yet.
+
+    Raises:
+        UsageError: it exists, or cannot be made there.
+    """
+    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    folder = Path(run) if run is not None else Path("runs") / f"{name}-{stamp}"
+    if folder.exists() or folder.is_symlink():
+        raise UsageError(
+            f"{folder} exists already: go on with it by 'hierprune resume {folder}', "
+            f"or choose another --run"
+        )
+    parent = next(p for p in folder.absolute().parents if p.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise UsageError(f"cannot make {folder}: {parent} is no folder that can be written to")
+    return folder
+
+
+def objectives_to_measure(task: Task, request: Request) -> list[Objective]:
+    """Everything to measure on every trial: the objectives first, then what constraints may use.
+
+    Raises:
+        UsageError: an unknown objective, here or in a constraint.
+    """
+    chosen = request.objectives or defaults(task)
+    constrained = [Constraint.parse(text, names(task)).objective for text in request.where]
+    wanted = dict.fromkeys([*chosen, *task.metrics, "loss", *ALWAYS, *constrained])
+    return [objective(name, task) for name in wanted]
+
+
+def make_record(
+    task: Task,
+    source: TaskSource | None,
+    request: Request,
+    dense: Dense,
+    measures: Sequence[Objective],
+) -> RunRecord:
+    """Measure the dense model and write down everything that was asked."""
+    infos = tuple(ObjectiveInfo(o.name, o.unit, o.direction) for o in measures)
+    count = len(request.objectives or defaults(task))
+    return RunRecord(
+        task=task.name,
+        data=task.data,
+        source=source,
+        objectives=infos[:count],
+        measured=infos,
+        where=request.where,
+        space=request.space,
+        recovery=request.recovery,
+        strategy=request.strategy,
+        n_trials=request.trials,
+        max_epochs=request.max_epochs,
+        seed=request.seed,
+        storage=request.storage,
+        dense=dense_info(task, dense, measures),
+        versions={"hierprune": __version__} | {p: importlib.metadata.version(p) for p in PACKAGES},
+        created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+    )
+
+
+def dense_info(task: Task, dense: Dense, measures: Sequence[Objective]) -> DenseInfo:
+    """Everything measured on the dense model.
+
+    Raises:
+        UsageError: a value is not finite.
+    """
+    values, interval = measured(Candidate(dense.model, dense.model, task), measures)
+    for name, value in values.items():
+        if not torch.isfinite(torch.tensor(value)):
+            raise UsageError(
+                f"{name} of the dense model is {value}; check the task's data and loss"
+            )
+    cost = CostModel.of(dense.tree, "channel")
+    return DenseInfo(
+        sha256=dense.sha256,
+        data_sha256=data_sha256(task),
+        values=values,
+        interval=interval,
+        guess=guessing(task, dense.model),
+        params=round(cost.cost(cost.widths, "params")),
+        macs=round(cost.cost(cost.widths, "macs")),
+    )
+
+
+class Guess(nn.Module):
+    """Answers zeros of the right shape, whatever it is asked."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Zeros in the place of every output."""
+        outputs = self.model(*args, **kwargs)
+        return tree_map(lambda t: torch.zeros_like(t) if isinstance(t, Tensor) else t, outputs)
+
+
+def guessing(task: Task, model: nn.Module) -> Mapping[str, float]:
+    """Loss and metrics of a model that answers zeros: the reference of the hypervolume."""
+    return {name: m.value for name, m in measure_quality(Guess(model), task, "val").items()}
+
+
+@contextmanager
+def new_run(folder: Path) -> Iterator[Path]:
+    """A draft of a run folder that becomes ``folder`` at the end of the block, whole or not at all.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    draft = folder.parent / f".{folder.name}-{uuid.uuid4().hex[:8]}"
+    try:
+        draft.mkdir(parents=True)
+        yield draft
+        draft.rename(folder)
+    except OSError as error:
+        raise UsageError(f"cannot make {folder}: {error}") from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)

@@ -1,0 +1,248 @@
+"""Start a study, and go on with it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from optuna.trial import TrialState
+
+from ..errors import UsageError
+from ..pruners.prune import check_choices
+from ..search.front import coordinates, hypervolume, non_dominated
+from ..search.history import read
+from ..search.rungs import Rungs
+from ..search.space import SearchSpace
+from ..search.strategy import Proposer, strategy
+from ..task import Task
+from .begin import make_record, new_folder, new_run, objectives_to_measure
+from .check import check_task
+from .dense import default_cache, dense_model
+from .drive import drive
+from .executor import Executor, RecipeSpec
+from .fingerprint import data_sha256
+from .ledger import Ledger
+from .local import LocalExecutor
+from .prepare import CACHE, landscapes, prepare
+from .progress import Progress, Silent, Status
+from .recipe import Journey, open_journey, pack_task, task_of
+from .request import Means, Request, check_trials
+from .run_record import RunRecord
+from .signals import clean_stop
+from .source import TaskSource
+from .storage import open_storage
+from .study import Study, study_name
+from .trial import Ask, Outcome, Tell
+
+MAX_WORKERS = 4
+
+
+def launch_study(
+    task: Task | TaskSource | str,
+    run: str | Path | None = None,
+    request: Request | None = None,
+    means: Means | None = None,
+    progress: Progress | None = None,
+) -> Study:
+    """Search for smaller models of a task.
+
+    Args:
+        task: an object, or where to find one: ``"lenet5-mnist"``, ``"file.py:factory"``.
+        run: folder of the study, new; default ``runs/TASK-DATE``.
+        request: what to find.
+        means: what to run it with.
+        progress: hears what happens.
+
+    Returns:
+        The study; ``interrupted`` when it was stopped before it was done.
+
+    Raises:
+        UsageError: anything given that cannot work; nothing was written then.
+        RuntimeError: nearly all trials fail.
+    """
+    request, means, progress = request or Request(), means or Means(), progress or Silent()
+    check_space(request)
+    progress.note("loading the task")
+    source, loaded = load(task)
+    folder = new_folder(run, loaded.name)
+    measures = objectives_to_measure(loaded, request)
+    check_task(loaded)
+    progress.note(f"training the dense model on {loaded.data or 'its data'}")
+    model = dense_model(loaded, default_cache(), progress.share)
+    with new_run(folder) as draft:
+        dense = prepare(loaded, model, draft / CACHE, progress.note)
+        landscapes(dense, request.space)
+        progress.note("measuring the dense model")
+        record = make_record(loaded, source, request, dense, measures)
+        record.save(draft)
+    return go_on(Study(folder, record, loaded), means, progress)
+
+
+def resume_study(
+    run: str | Path,
+    trials: int | None = None,
+    means: Means | None = None,
+    progress: Progress | None = None,
+    task: Task | None = None,
+) -> Study:
+    """Go on with a study, also after a crash of anything.
+
+    Args:
+        run: its folder.
+        trials: new number of plans to finish; default: as before.
+        means: what to run it with now.
+        progress: hears what happens.
+        task: needed when the study was given a Python object.
+
+    Raises:
+        UsageError: the folder holds no study, or model or data are not those of the study.
+        RuntimeError: nearly all trials fail.
+    """
+    means, progress = means or Means(), progress or Silent()
+    folder = Path(run)
+    record = RunRecord.load(folder)
+    if trials is not None:
+        check_trials(trials)
+    progress.note("loading the task")
+    task = task or task_of(record)
+    check_task(task)
+    found = data_sha256(task)
+    if found != record.dense.data_sha256:
+        raise UsageError(
+            f"these are not the data that {folder} was started with: the validation data have "
+            f"SHA-256 {found[:12]}, recorded is {record.dense.data_sha256[:12]}"
+        )
+    journey = open_journey(folder, record, task, progress.note)
+    if trials is not None and trials != record.n_trials:
+        record = replace(record, n_trials=trials)
+        record.save(folder)
+    return go_on(Study(folder, record, task), means, progress, journey)
+
+
+def load(task: Task | TaskSource | str) -> tuple[TaskSource | None, Task]:
+    """Where the task comes from, unless it is an object, and the task."""
+    if isinstance(task, Task):
+        return None, task
+    source = TaskSource.parse(task) if isinstance(task, str) else task
+    return source, source.load()
+
+
+def check_space(request: Request) -> None:
+    """Raise :class:`UsageError` for an unknown name in the space."""
+    space = request.space
+    for granularity in space.granularities:
+        check_choices(granularity=granularity, budget=space.budget)
+        for criterion in space.criteria[granularity]:
+            check_choices(criterion=criterion)
+        for allocation in space.allocations[granularity]:
+            check_choices(allocation=allocation)
+
+
+def go_on(study: Study, means: Means, progress: Progress, journey: Journey | None = None) -> Study:
+    """Run the trials that are missing."""
+    record, task = study.record, study.task
+    assert task is not None
+    journey = journey or open_journey(study.run, record, task, progress.note)
+    proposer = make_proposer(record, journey)
+    recipe = make_recipe(study.run, record, task)
+    stop = threading.Event()
+    storage = open_storage(study.run, record.storage)
+    name = study_name(study.run, record)
+    progress.note("trials")
+    with (
+        clean_stop(stop),
+        deadline(stop, means.timeout),
+        Ledger(
+            storage, study.run, record.directions, proposer, record.n_trials, name=name
+        ) as ledger,
+    ):
+        watched = Watched(make_executor(means, study.run), ledger, record, progress)
+        ledger.recover()
+        drive(ledger, watched, recipe, stop)
+        failing = ledger.failing()
+    if failing:
+        raise RuntimeError(failing)
+    study.interrupted = stop.is_set()
+    return study
+
+
+def make_proposer(record: RunRecord, journey: Journey) -> Proposer:
+    """The strategy of a study."""
+    space = SearchSpace(
+        record.space,
+        landscapes(journey.dense, record.space),
+        record.recovery,
+        record.dense.sha256,
+        record.seed,
+    )
+    rungs = Rungs(record.max_epochs, record.n_trials)
+    return Proposer(space, record.goal(), rungs, strategy(record.strategy), record.seed)
+
+
+def make_recipe(run: Path, record: RunRecord, task: Task) -> RecipeSpec:
+    """How workers build the journey of this study."""
+    arguments = {"run": str(run.absolute())}
+    if record.source is None:
+        arguments["task"] = pack_task(task)
+    return RecipeSpec("hierprune.studies.recipe:open_recipe", arguments)
+
+
+def make_executor(means: Means, run: Path) -> Executor:
+    """What runs the trials."""
+    workers = min(MAX_WORKERS, os.cpu_count() or 1) if means.workers is None else means.workers
+    if means.executor == "ray":
+        from .ray_tune import RayExecutor
+
+        return RayExecutor(workers, run, address=means.address)
+    return LocalExecutor(workers, run, means.trial_timeout)
+
+
+@contextmanager
+def deadline(stop: threading.Event, seconds: float | None) -> Iterator[None]:
+    """Set ``stop`` when the time is up; without a limit, never."""
+    timer = threading.Timer(seconds, stop.set) if seconds is not None else None
+    if timer is not None:
+        timer.daemon = True
+        timer.start()
+    try:
+        yield
+    finally:
+        if timer is not None:
+            timer.cancel()
+
+
+@dataclass(frozen=True)
+class Watched:
+    """An executor that tells a listener about every trial."""
+
+    inner: Executor
+    ledger: Ledger
+    record: RunRecord
+    progress: Progress
+
+    def run(self, recipe: RecipeSpec, ask: Ask, tell: Tell, stop: threading.Event) -> None:
+        """See :class:`Executor`."""
+
+        def told(outcome: Outcome) -> None:
+            tell(outcome)
+            self.progress.trial(self.status(outcome))
+
+        self.inner.run(recipe, ask, told, stop)
+
+    def status(self, outcome: Outcome) -> Status:
+        """Where the study stands."""
+        done = [read(t) for t in self.ledger.trials() if t.state == TrialState.COMPLETE]
+        points = coordinates(self.record.goal().axes, [r.values for r in done])
+        sizes = Rungs(self.record.max_epochs, self.record.n_trials).sizes
+        return Status(
+            outcome=outcome,
+            counts=self.ledger.counts(),
+            n_trials=self.record.n_trials,
+            promotions=sum(sizes[1:]),
+            hypervolume=hypervolume(points),
+            front=int(non_dominated(points).sum()),
+        )

@@ -1,0 +1,136 @@
+"""The model that was picked, as a folder: weights, plan, card; and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from ..errors import UsageError
+from ..objectives.packing import load_state, save_state
+from ..pruners.plan import PruningPlan
+from ..pruners.surgery import cut
+from ..pruners.trace import build_tree
+from ..task import Task
+from .card import card
+from .run_record import RunRecord
+from .source import TaskSource
+
+WEIGHTS = "model.safetensors"
+PLAN = "plan.json"
+CARD = "card.md"
+
+
+@dataclass(frozen=True, eq=False)
+class Picked:
+    """One model of a study, rebuilt and tested.
+
+    Attributes:
+        trial: its number.
+        model: ready to run, in eval mode.
+        plan: with the units kept.
+        values: measured on the validation split by its trial, by objective.
+        interval: their 95 % intervals.
+        test: measured on the test split now.
+        dense_test: the dense model on the test split.
+        record: of the study.
+    """
+
+    trial: int
+    model: nn.Module
+    plan: PruningPlan
+    values: Mapping[str, float]
+    interval: Mapping[str, tuple[float, float]]
+    test: Mapping[str, float]
+    dense_test: Mapping[str, float]
+    record: RunRecord
+
+    def save(self, folder: str | Path) -> Path:
+        """Write ``model.safetensors``, ``plan.json`` and ``card.md``; the folder is made.
+
+        Raises:
+            UsageError: the folder exists and holds something else.
+        """
+        folder = Path(folder)
+        if folder.exists() and not (folder / PLAN).exists() and any(folder.iterdir()):
+            raise UsageError(f"{folder} exists and holds something else; choose another --out")
+        folder.mkdir(parents=True, exist_ok=True)
+        save_state(self.model.state_dict(), folder / WEIGHTS)
+        plan = self.plan.to_json() | {"trial": self.trial, "task": task_json(self.record)}
+        (folder / PLAN).write_text(json.dumps(plan, indent=1) + "\n")
+        (folder / CARD).write_text(card(self, folder))
+        return folder
+
+    def to_json(self, out: Path | None) -> dict[str, Any]:
+        """As the command line prints it."""
+        return {
+            "trial": self.trial,
+            "out": None if out is None else str(out),
+            "values": dict(self.values),
+            "test": dict(self.test),
+            "dense_test": dict(self.dense_test),
+            "plan": self.plan.to_json(),
+        }
+
+
+def task_json(record: RunRecord) -> dict[str, Any] | None:
+    """The task's source as plain data, if it has one."""
+    return None if record.source is None else record.source.to_json()
+
+
+def load(folder: str | Path, task: Task | None = None) -> nn.Module:
+    """The model of a picked folder, in eval mode; nothing is unpickled.
+
+    Args:
+        folder: what :meth:`Picked.save` wrote.
+        task: builds the dense model; default: the task that the plan names.
+
+    Raises:
+        UsageError: a file is missing, damaged or belongs to another model.
+    """
+    folder = Path(folder)
+    plan, source = read_plan(folder)
+    state = read_weights(folder)
+    if task is None and source is None:
+        raise UsageError(f"the task of {folder} was a Python object: pass it as task=...")
+    task = task or TaskSource.from_json(source or {}).load()
+    model = task.build_model()
+    if plan.keep is not None:
+        model = cut(model, build_tree(model, task.example(), verify=False), plan.keep)
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise UsageError(f"the weights in {folder} do not fit its plan: {error}") from error
+    return model.eval()
+
+
+def read_plan(folder: Path) -> tuple[PruningPlan, dict[str, Any] | None]:
+    """Plan and task source of a picked folder.
+
+    Raises:
+        UsageError: there is none, or it is damaged.
+    """
+    path = folder / PLAN
+    if not path.is_file():
+        raise UsageError(f"{folder} is no picked model: there is no {PLAN} in it")
+    try:
+        data = json.loads(path.read_text())
+        return PruningPlan.from_json(data), data.get("task")
+    except (ValueError, AttributeError) as error:
+        raise UsageError(f"{path} is damaged: {error}") from error
+
+
+def read_weights(folder: Path) -> dict[str, Any]:
+    """State dict of a picked folder.
+
+    Raises:
+        UsageError: there is none, or it is damaged.
+    """
+    path = folder / WEIGHTS
+    if not path.is_file():
+        raise UsageError(f"{folder} is no picked model: there is no {WEIGHTS} in it")
+    return dict(load_state(path))

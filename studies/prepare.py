@@ -1,0 +1,160 @@
+"""What is the same for all trials, found once per study and kept in ``RUN/cache``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import UsageError
+from ..objectives.packing import load_state, save_state
+from ..pruners.calibration import Calibration, InputStatistics, input_statistics
+from ..pruners.cost import CostModel
+from ..pruners.dense import Dense, allocation_path
+from ..pruners.trace import build_tree
+from ..pruners.tree import ModelTree
+from ..search.space import Landscape, SpaceOptions
+from ..task import Task
+from .dense import default_cache, dense_model
+from .fingerprint import weights_sha256
+from .run_record import RunRecord
+
+CACHE = "cache"
+DENSE = "dense.safetensors"
+Note = Callable[[str], None]
+"""Takes one line that says what is being done."""
+
+
+def silent(_: str) -> None:
+    """Hears nothing."""
+
+
+def dense_of(record: RunRecord, task: Task, cache: Path) -> nn.Module:
+    """The dense model of a study: built by its task, with the trained weights in ``cache``.
+
+    Raises:
+        UsageError: it is not the model that the study was started with.
+    """
+    model = task.build_model()
+    weights = cache / DENSE
+    if task.training is not None and weights.exists():
+        state = load_state(weights)
+        shapes = {k: v.shape for k, v in state.items()}
+        if shapes == {k: v.shape for k, v in model.state_dict().items()}:
+            model.load_state_dict(state)
+    elif task.training is not None:
+        model = dense_model(task, default_cache())
+    found = weights_sha256(model)
+    if found != record.dense.sha256:
+        raise UsageError(
+            f"this is not the dense model that the study was started with: its weights have "
+            f"SHA-256 {found[:12]}, recorded is {record.dense.sha256[:12]}"
+        )
+    return model
+
+
+def prepare(task: Task, model: nn.Module, cache: Path, note: Note = silent) -> Dense:
+    """The dense model with its hierarchy and statistics, from ``cache`` where they are there.
+
+    Args:
+        task: gives calibration data and example inputs.
+        model: dense and trained; put into eval mode.
+        cache: folder; made when it is not there. Files in it can be deleted at any time.
+        note: hears what is being done.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    if not (cache / DENSE).exists():
+        save_state(model.state_dict(), cache / DENSE)
+    calibration = Calibration.of(task)
+    note("tracing what can be pruned")
+    tree = cached_tree(cache / "tree.json", lambda: build_tree(model, task.example()))
+    note("measuring what the layers see")
+    statistics = cached_statistics(
+        cache / "statistics.safetensors",
+        lambda: input_statistics(model, calibration),
+    )
+    return Dense(model.eval(), tree, calibration, statistics, sha256=weights_sha256(model))
+
+
+def fill_saliency(dense: Dense, options: SpaceOptions, cache: Path) -> None:
+    """Compute, or read from ``cache``, the saliency of every criterion of the space."""
+    for granularity in options.granularities:
+        for name in options.criteria[granularity]:
+            if name != "random":
+                path = cache / f"saliency-{granularity}-{name}.safetensors"
+                compute = partial(dense.scores, name, granularity)
+                dense.saliency[name, granularity] = cached_tensors(path, compute)
+
+
+def landscapes(dense: Dense, options: SpaceOptions) -> dict[str, Landscape]:
+    """What the search space needs to know of the model, by granularity.
+
+    Raises:
+        UsageError: a granularity has nothing to prune.
+    """
+    found = {}
+    for granularity in options.granularities:
+        groups = dense.tree.units(granularity)
+        if not groups:
+            raise UsageError(nothing_to_prune(dense.tree, granularity))
+        cost = CostModel.of(dense.tree, granularity)
+        paths = {
+            (allocation, criterion): allocation_path(
+                dense.tree, granularity, cost, allocation, dense.scores(criterion, granularity)
+            )
+            for criterion in options.criteria[granularity]
+            for allocation in options.allocations[granularity]
+        }
+        found[granularity] = Landscape(cost, tuple(g.stage for g in groups), paths)
+    return found
+
+
+def nothing_to_prune(tree: ModelTree, granularity: str) -> str:
+    """The message for a model without groups, with the reasons."""
+    reasons = "".join(f"\n  {e.name}: {e.reason}" for e in tree.excluded[:20])
+    return f"the model has nothing to prune at granularity {granularity!r}{reasons}"
+
+
+def cached_tree(path: Path, build: Callable[[], ModelTree]) -> ModelTree:
+    """The tree in a file, or a new one; a damaged file is written anew."""
+    try:
+        return ModelTree.from_json(json.loads(path.read_text()))
+    except (OSError, ValueError, KeyError, TypeError):
+        tree = build()
+        draft = path.with_suffix(".draft")
+        draft.write_text(json.dumps(tree.to_json()))
+        draft.replace(path)
+        return tree
+
+
+def cached_tensors(path: Path, build: Callable[[], Mapping[str, Tensor]]) -> Mapping[str, Tensor]:
+    """The tensors in a safetensors file, or new ones; a damaged file is written anew."""
+    try:
+        return load_state(path)
+    except (OSError, UsageError):
+        tensors = build()
+        save_state({k: v.contiguous() for k, v in tensors.items()}, path)
+        return tensors
+
+
+def cached_statistics(
+    path: Path, build: Callable[[], dict[str, InputStatistics]]
+) -> dict[str, InputStatistics]:
+    """Input statistics through a safetensors file: ``<module>:gram`` and ``<module>:mean_abs``."""
+    tensors = cached_tensors(path, lambda: statistics_to_tensors(build()))
+    names = [k.removesuffix(":mean_abs") for k in tensors if k.endswith(":mean_abs")]
+    return {n: InputStatistics(tensors.get(f"{n}:gram"), tensors[f"{n}:mean_abs"]) for n in names}
+
+
+def statistics_to_tensors(statistics: Mapping[str, InputStatistics]) -> dict[str, Tensor]:
+    """Flat tensors of input statistics."""
+    tensors: dict[str, torch.Tensor] = {}
+    for name, stats in statistics.items():
+        tensors[f"{name}:mean_abs"] = stats.mean_abs
+        if stats.gram is not None:
+            tensors[f"{name}:gram"] = stats.gram
+    return tensors

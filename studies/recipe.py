@@ -1,0 +1,189 @@
+"""The journey of one trial: prune, recover, measure."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import cloudpickle
+from torch import nn
+
+from ..errors import UsageError
+from ..objectives.base import Candidate, Measurement, Objective
+from ..objectives.latency import Latency
+from ..objectives.packing import load_state, save_state
+from ..objectives.registry import objective
+from ..pruners.dense import Dense
+from ..pruners.plan import PruningPlan
+from ..pruners.prune import apply_plan
+from ..pruners.training import train
+from ..task import Task
+from .prepare import CACHE, Note, dense_of, fill_saliency, prepare, silent
+from .run_record import RunRecord
+from .trial import Outcome, Trial
+
+WEIGHTS = "model.safetensors"
+
+
+@dataclass(frozen=True, eq=False)
+class Journey:
+    """Runs trials on one dense model; the same trial gives the same model.
+
+    Attributes:
+        dense: what trials start from.
+        task: data, loss and metrics.
+        objectives: everything measured.
+        trials: folder where fine-tuned weights are kept, by trial number.
+    """
+
+    dense: Dense
+    task: Task
+    objectives: tuple[Objective, ...]
+    trials: Path
+
+    def __call__(self, trial: Trial) -> Outcome:
+        """Run one trial.
+
+        Raises:
+            Exception: whatever the model, the data or the metrics raise.
+        """
+        seconds: dict[str, float] = {}
+        with timed(seconds, "prune"):
+            model, _ = self.pruned(trial)
+        if trial.rung > 0:
+            with timed(seconds, "train"):
+                self.train(model, trial.plan)
+                save_state(model.state_dict(), self.weights_file(trial.number))
+        with timed(seconds, "measure"):
+            values, interval = self.measure(model)
+        return Outcome(trial.number, values, interval, seconds, attempt=trial.attempt)
+
+    def pruned(self, trial: Trial) -> tuple[nn.Module, PruningPlan]:
+        """The pruned model before training of this trial, and its plan with the units kept.
+
+        A higher rung starts from the weights of its parent where they were trained and are there.
+        """
+        model, plan = apply_plan(self.dense, trial.plan)
+        if trial.rung > 1 and trial.parent is not None:
+            weights = self.weights_file(trial.parent)
+            if weights.exists():
+                model.load_state_dict(load_state(weights))
+        return model, plan
+
+    def rebuilt(self, trial: Trial) -> tuple[nn.Module, PruningPlan]:
+        """The finished model of a trial: with its trained weights if kept, else trained anew."""
+        model, plan = self.pruned(trial)
+        weights = self.weights_file(trial.number)
+        if trial.rung > 0 and weights.exists():
+            model.load_state_dict(load_state(weights))
+        elif trial.rung > 0:
+            self.train(model, trial.plan)
+        return model.eval(), plan
+
+    def train(self, model: nn.Module, plan: PruningPlan) -> None:
+        """Fine-tune in place, as the plan's recovery says; pruned weights stay zero."""
+        recovery = plan.recovery
+        train(
+            model,
+            self.task,
+            recovery.epochs,
+            lr=recovery.lr,
+            seed=plan.seed,
+            hold_zeros=plan.granularity == "weight",
+        )
+
+    def measure(self, model: nn.Module) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+        """All objectives on the validation split, and the intervals of those that have one."""
+        candidate = Candidate(model, self.dense.model, self.task)
+        return measured(candidate, self.objectives)
+
+    def weights_file(self, number: int) -> Path:
+        """Where the trained weights of a trial are kept; the folder is made."""
+        folder = self.trials / str(number)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / WEIGHTS
+
+
+def measured(
+    candidate: Candidate, objectives: Sequence[Objective]
+) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+    """Values and intervals of one candidate, by objective."""
+    values, interval = {}, {}
+    for measure in objectives:
+        found = measure(candidate)
+        if not isinstance(found, Measurement):
+            found = Measurement(float(found))
+        values[measure.name] = found.value
+        if found.low is not None and found.high is not None:
+            interval[measure.name] = (found.low, found.high)
+    return values, interval
+
+
+def objectives_of(record: RunRecord, task: Task) -> tuple[Objective, ...]:
+    """Everything that a study measures; latency relative to the dense time of its start."""
+    found = [objective(name, task) for name in record.names]
+    dense_ms = record.dense.values.get(Latency.name)
+    return tuple(Latency(dense_ms=dense_ms) if isinstance(o, Latency) else o for o in found)
+
+
+def open_recipe(run: str, task: str | None = None) -> Journey:
+    """The journey of a study, built in a worker from its run folder.
+
+    Args:
+        run: the run folder.
+        task: a pickled task, base64, from our own launcher, where the study was given an object.
+    """
+    folder = Path(run)
+    record = RunRecord.load(folder)
+    return open_journey(folder, record, unpack_task(task) if task else task_of(record))
+
+
+def open_journey(run: Path, record: RunRecord, task: Task, note: Note = silent) -> Journey:
+    """The journey of a study, from its caches where they are there.
+
+    Raises:
+        UsageError: the task's model is not the one that the study was started with.
+    """
+    cache = run / CACHE
+    dense = prepare(task, dense_of(record, task, cache), cache, note)
+    fill_saliency(dense, record.space, cache)
+    return Journey(dense, task, objectives_of(record, task), run / "trials")
+
+
+def task_of(record: RunRecord) -> Task:
+    """The task of a study, from its recorded source.
+
+    Raises:
+        UsageError: the study was given a Python object, or the source does not load.
+    """
+    if record.source is None:
+        raise UsageError(
+            f"the task {record.task!r} was given as a Python object: pass it again as task=..."
+        )
+    return record.source.load()
+
+
+def pack_task(task: Task) -> str:
+    """A task as text, for our own workers only."""
+    return base64.b64encode(cloudpickle.dumps(task)).decode()
+
+
+def unpack_task(text: str) -> Task:
+    """What :func:`pack_task` packed, in a worker that our own launcher started."""
+    task = cloudpickle.loads(base64.b64decode(text))
+    assert isinstance(task, Task)
+    return task
+
+
+@contextmanager
+def timed(seconds: dict[str, float], step: str) -> Iterator[None]:
+    """Add the wall time of a step to ``seconds``."""
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        seconds[step] = time.perf_counter() - start

@@ -1,0 +1,88 @@
+"""What a study is asked to find, and what it is run with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..errors import UsageError, unknown
+from ..objectives.constraint import Constraint
+from ..pruners.plan import Recovery
+from ..search.space import SpaceOptions
+from ..search.strategy import DEFAULT_STRATEGY, strategy
+
+DEFAULT_TRIALS = 60
+EXECUTORS = ("local", "ray")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a study is asked to find.
+
+    Attributes:
+        objectives: names, in order; ``None`` for the task's first metric, latency, compression.
+        where: constraints as text; they guide the search, and the pick.
+        space: what may vary.
+        recovery: of every plan before any training.
+        strategy: name of the sampler.
+        trials: plans to finish.
+        max_epochs: of fine-tuning on the highest rung; 0 trains nothing.
+        seed: of everything random.
+        storage: Optuna URL; ``None`` for a journal in the run folder.
+    """
+
+    objectives: tuple[str, ...] | None = None
+    where: tuple[str, ...] = ()
+    space: SpaceOptions = field(default_factory=SpaceOptions)
+    recovery: Recovery = field(default_factory=Recovery)
+    strategy: str = DEFAULT_STRATEGY
+    trials: int = DEFAULT_TRIALS
+    max_epochs: float = 0.0
+    seed: int = 0
+    storage: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check what needs no task."""
+        strategy(self.strategy)
+        check_trials(self.trials)
+        if self.max_epochs < 0:
+            raise UsageError(f"max_epochs must be 0 or more, got {self.max_epochs}")
+        if self.objectives is not None and len(set(self.objectives)) < len(self.objectives):
+            raise UsageError(f"objectives must differ, got {', '.join(self.objectives)}")
+        for text in self.where:
+            Constraint.parse(text)
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a study is run with; may differ from one resume to the next.
+
+    Attributes:
+        executor: ``"local"`` or ``"ray"``.
+        workers: processes or Ray actors; ``None``: one per core, at most four.
+        address: of a Ray cluster; ``None`` starts one on this machine.
+        timeout: seconds after which no trial is started; ``None`` for no limit.
+        trial_timeout: seconds after which one trial counts as hung.
+    """
+
+    executor: str = "local"
+    workers: int | None = None
+    address: str | None = None
+    timeout: float | None = None
+    trial_timeout: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check ranges and names."""
+        if self.executor not in EXECUTORS:
+            raise unknown("executor", self.executor, EXECUTORS)
+        for name in ("timeout", "trial_timeout"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise UsageError(f"{name} must be positive, got {value} s")
+        if self.workers is not None and self.workers < 0:
+            raise UsageError(f"workers must be 0 or more, got {self.workers}")
+
+
+def check_trials(trials: int) -> None:
+    """Raise :class:`UsageError` unless there is at least one trial to run."""
+    if trials < 1:
+        raise UsageError(f"trials must be at least 1, got {trials}")

@@ -1,0 +1,156 @@
+"""What a study was asked to do: ``run.json``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import UsageError
+from ..objectives.constraint import Constraint
+from ..pruners.plan import Recovery
+from ..search.front import Axis
+from ..search.goal import Goal
+from ..search.space import SpaceOptions
+from ..task import Direction
+from .source import TaskSource
+
+FORMAT = 1
+FILE = "run.json"
+
+
+@dataclass(frozen=True)
+class ObjectiveInfo:
+    """Name, unit and direction of one objective."""
+
+    name: str
+    unit: str
+    direction: Direction
+
+
+@dataclass(frozen=True)
+class DenseInfo:
+    """What identifies the dense model and its data, and how good it is.
+
+    Attributes:
+        sha256: of its weights.
+        data_sha256: of the validation data.
+        values: everything measured on it, by name.
+        interval: 95 % intervals, by name.
+        guess: values of guessing, by name, for the qualities; the reference of the hypervolume.
+        params: number of its parameters.
+        macs: multiply-accumulates of one sample's forward.
+    """
+
+    sha256: str
+    data_sha256: str
+    values: Mapping[str, float]
+    interval: Mapping[str, tuple[float, float]]
+    guess: Mapping[str, float]
+    params: int
+    macs: int
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """Everything asked for, as plain data.
+
+    Attributes:
+        task: name of the task.
+        data: what its data is called.
+        source: how to build the task; ``None`` where it was given as a Python object.
+        objectives: what is optimised, in order.
+        measured: everything measured on every trial, the objectives among it.
+        where: constraints, as text.
+        space: what may vary.
+        recovery: of rung 0.
+        strategy: name of the sampler.
+        n_trials: plans to finish.
+        max_epochs: of fine-tuning on the highest rung.
+        seed: of everything random.
+        storage: Optuna URL; ``None`` for the journal in the run folder.
+        dense: the dense model.
+        versions: of what the study was started with, by package.
+        created: when, ISO 8601, UTC.
+    """
+
+    task: str
+    data: str
+    source: TaskSource | None
+    objectives: tuple[ObjectiveInfo, ...]
+    measured: tuple[ObjectiveInfo, ...]
+    where: tuple[str, ...]
+    space: SpaceOptions
+    recovery: Recovery
+    strategy: str
+    n_trials: int
+    max_epochs: float
+    seed: int
+    storage: str | None
+    dense: DenseInfo
+    versions: Mapping[str, str] = field(default_factory=dict)
+    created: str = ""
+
+    @property
+    def directions(self) -> dict[str, Direction]:
+        """Direction by objective, in order."""
+        return {o.name: o.direction for o in self.objectives}
+
+    @property
+    def names(self) -> list[str]:
+        """Names of everything measured."""
+        return [o.name for o in self.measured]
+
+    def goal(self) -> Goal:
+        """Objectives, constraints and dense values for the strategy."""
+        dense = self.dense
+        axes = tuple(
+            Axis(o.name, o.direction, dense.values[o.name], dense.guess.get(o.name))
+            for o in self.objectives
+        )
+        constraints = tuple(Constraint.parse(text) for text in self.where)
+        return Goal(axes, constraints, dense.values, frozenset(dense.guess))
+
+    def save(self, run: Path) -> None:
+        """Write ``run.json``; readers see the old file or the whole new one."""
+        data = {"format": FORMAT} | asdict(self)
+        draft = run / f".{FILE}.draft"
+        draft.write_text(json.dumps(data, indent=1) + "\n")
+        draft.replace(run / FILE)
+
+    @classmethod
+    def load(cls, run: Path) -> RunRecord:
+        """Read ``run.json``.
+
+        Raises:
+            UsageError: the folder holds no study, or one of another format.
+        """
+        path = run / FILE
+        if not path.is_file():
+            raise UsageError(f"{run} holds no study: there is no {FILE} in it")
+        try:
+            data = json.loads(path.read_text())
+            if data.pop("format") != FORMAT:
+                raise UsageError(f"{path} is not of format {FORMAT}; it needs another version")
+            return cls.from_json(data)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            if isinstance(error, UsageError):
+                raise
+            raise UsageError(f"{path} is damaged: {type(error).__name__}: {error}") from error
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> RunRecord:
+        """The record as :meth:`save` wrote it, without the format."""
+        fields = dict(data)
+        source, dense = data["source"], dict(data["dense"])
+        dense["interval"] = {k: (v[0], v[1]) for k, v in dense["interval"].items()}
+        fields["source"] = None if source is None else TaskSource.from_json(source)
+        fields["objectives"] = tuple(ObjectiveInfo(**o) for o in data["objectives"])
+        fields["measured"] = tuple(ObjectiveInfo(**o) for o in data["measured"])
+        fields["where"] = tuple(data["where"])
+        fields["space"] = SpaceOptions.from_json(data["space"])
+        fields["recovery"] = Recovery(**data["recovery"])
+        fields["dense"] = DenseInfo(**dense)
+        return cls(**fields)

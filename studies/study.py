@@ -1,0 +1,213 @@
+"""A study to look at and choose from: trials, front, pick."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from optuna.trial import FrozenTrial, TrialState
+
+from ..errors import NoModelError, UsageError, unknown
+from ..objectives.base import Candidate
+from ..objectives.constraint import Constraint
+from ..objectives.latency import Latency
+from ..search.front import coordinates, hypervolume, knee, non_dominated
+from ..search.history import Record, read
+from ..task import Task
+from .book import Book
+from .picked import Picked
+from .recipe import Journey, measured, open_journey, task_of
+from .records import is_ours, to_trial
+from .run_record import RunRecord
+from .storage import open_storage
+
+
+@dataclass(eq=False)
+class Study:
+    """A run folder, opened.
+
+    Attributes:
+        run: the folder.
+        record: what was asked.
+        task: as given, or ``None`` until it is needed.
+        interrupted: whether the last launch or resume was stopped before it was done.
+    """
+
+    run: Path
+    record: RunRecord
+    task: Task | None = None
+    interrupted: bool = False
+
+    def __post_init__(self) -> None:
+        """Open the storage."""
+        storage = open_storage(self.run, self.record.storage)
+        self._book = Book(storage, study_name(self.run, self.record), self.record.directions)
+
+    @classmethod
+    def open(cls, run: str | Path, task: Task | None = None) -> Study:
+        """Open the study in a run folder, to read it.
+
+        Raises:
+            UsageError: the folder holds none.
+        """
+        folder = Path(run)
+        return cls(folder, RunRecord.load(folder), task)
+
+    def frozen(self) -> list[FrozenTrial]:
+        """All trials as Optuna keeps them, by number; not to be changed."""
+        return [t for t in self._book.trials() if is_ours(t)]
+
+    def finished(self) -> list[Record]:
+        """The complete trials, by number."""
+        return [read(t) for t in self.frozen() if t.state == TrialState.COMPLETE]
+
+    def counts(self) -> dict[str, Any]:
+        """``complete`` plans, ``failed``, ``running``, ``waiting`` trials, finished ``rungs``."""
+        self._book.trials()
+        return dict(self._book.tally.counts())
+
+    def trials(self) -> pd.DataFrame:
+        """All trials: state, rung, everything measured, global ratio, density of every group."""
+        rows = [
+            {"trial": t.number, "state": t.state.name.lower(), **row_of(read(t))}
+            for t in self.frozen()
+        ]
+        return pd.DataFrame(rows).set_index("trial") if rows else pd.DataFrame()
+
+    def front_records(self) -> list[Record]:
+        """The non-dominated trials, from the best in the first objective down."""
+        records = self.finished()
+        axes = self.record.goal().axes
+        points = coordinates(axes, [r.values for r in records])
+        front = [i for i in np.flatnonzero(non_dominated(points))]
+        return [records[i] for i in sorted(front, key=lambda i: points[i, 0])]
+
+    def front(self) -> pd.DataFrame:
+        """The Pareto front: a row per model, everything measured and what it is made of."""
+        rows = [{"trial": r.number, **row_of(r)} for r in self.front_records()]
+        return pd.DataFrame(rows).set_index("trial") if rows else pd.DataFrame()
+
+    def hypervolume(self) -> float:
+        """Hypervolume of the front: 1 = dense quality at no cost, 0 = nothing beyond guessing."""
+        axes = self.record.goal().axes
+        return hypervolume(coordinates(axes, [r.values for r in self.finished()]))
+
+    def pick(
+        self,
+        where: Sequence[str] = (),
+        prefer: str = "knee",
+        trial: int | None = None,
+        *,
+        task: Task | None = None,
+    ) -> Picked:
+        """Choose one model, rebuild it and read the test split, once.
+
+        Args:
+            where: constraints that must hold on the validation scores; default: the study's own.
+            prefer: ``"knee"`` of the front, or an objective to be best in.
+            trial: take this one instead.
+            task: needed when the study was given a Python object.
+
+        Raises:
+            UsageError: no finished trial, an unknown name, or a constraint that does not parse.
+            NoModelError: no model satisfies the constraints.
+        """
+        chosen = self.choose(where, prefer, trial)
+        journey = self.journey(task)
+        frozen = self._book.trials()[chosen.number]
+        model, plan = journey.rebuilt(to_trial(frozen))
+        test = self.tested(journey, model)
+        dense_test = self.tested(journey, journey.dense.model)
+        return Picked(
+            chosen.number,
+            model,
+            plan,
+            chosen.values,
+            chosen.interval,
+            test,
+            dense_test,
+            self.record,
+        )
+
+    def choose(
+        self, where: Sequence[str] = (), prefer: str = "knee", trial: int | None = None
+    ) -> Record:
+        """The finished trial that :meth:`pick` takes; same arguments and errors."""
+        finished = {r.number: r for r in self.finished()}
+        if not finished:
+            raise UsageError(f"{self.run} has no finished trial yet; resume it first")
+        names = self.record.names
+        constraints = [Constraint.parse(t, names) for t in where or self.record.where]
+        if prefer != "knee" and prefer not in names:
+            raise unknown("objective", prefer, [*names, "knee"])
+        if trial is not None:
+            if trial not in finished:
+                raise UsageError(f"trial {trial} of {self.run} is not finished or does not exist")
+            return finished[trial]
+        dense = self.record.dense.values
+        feasible = [
+            r for r in finished.values() if all(c.holds(r.values, dense) for c in constraints)
+        ]
+        if not feasible:
+            raise NoModelError(self.nearest_miss(list(finished.values()), constraints))
+        return preferred(feasible, prefer, self.record)
+
+    def nearest_miss(self, records: Sequence[Record], constraints: Sequence[Constraint]) -> str:
+        """The message for constraints that no model satisfies."""
+        dense = self.record.dense.values
+        lines = ["no finished trial satisfies all constraints"]
+        for c in constraints:
+            gaps = [c.violation(r.values, dense) for r in records]
+            nearest = records[int(np.argmin(gaps))].values[c.objective]
+            held = sum(gap <= 0 for gap in gaps)
+            lines.append(f"  {c}: held by {held} of {len(records)}, nearest {nearest:.4g}")
+        return "\n".join(lines)
+
+    def journey(self, task: Task | None = None) -> Journey:
+        """What rebuilds the models of this study; builds the task when that was not done yet."""
+        self.task = task or self.task or task_of(self.record)
+        return open_journey(self.run, self.record, self.task)
+
+    def tested(self, journey: Journey, model: Any) -> dict[str, float]:
+        """Every objective but latency on the test split."""
+        objectives = [o for o in journey.objectives if not isinstance(o, Latency)]
+        candidate = Candidate(model, journey.dense.model, journey.task, split="test")
+        return measured(candidate, objectives)[0]
+
+
+def study_name(run: Path, record: RunRecord) -> str:
+    """The name in the storage: one study per journal, the folder's name in a shared database."""
+    return "hierprune" if record.storage is None else f"{run.name}-{record.created}"
+
+
+def row_of(record: Record) -> dict[str, Any]:
+    """One trial as a flat row."""
+    density: Mapping[str, float] = record.plan.get("density", {})
+    return {
+        "rung": record.rung,
+        **record.values,
+        "ratio": record.plan.get("ratio"),
+        "granularity": record.plan.get("granularity"),
+        "allocation": record.plan.get("allocation"),
+        "seconds": sum(record.seconds.values()),
+        **{f"density:{g}": d for g, d in density.items()},
+    }
+
+
+def preferred(records: Sequence[Record], prefer: str, record: RunRecord) -> Record:
+    """The knee of the front of these trials, or the best in one objective; ties by the knee."""
+    goal = record.goal()
+    points = coordinates(goal.axes, [r.values for r in records])
+    front = np.flatnonzero(non_dominated(points))
+    if prefer == "knee":
+        return records[int(front[knee(points[front])])]
+    direction = next(o.direction for o in record.measured if o.name == prefer)
+    sign = -1.0 if direction == "maximize" else 1.0
+    return min(
+        records,
+        key=lambda r: (sign * r.values[prefer], float(np.sum(points[records.index(r)]))),
+    )
