@@ -1,0 +1,240 @@
+"""What is known while a model runs on labels, and one ATen call as the rules see it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from ..labels import Layers, UnitSpace, pad_rank, varying
+
+MAX_COMPARED = 4_000_000
+"""Larger unlabelled operands are not searched for being constant: they fix what meets them."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One ATen call: name without overload, arguments by schema name, tensors in and out."""
+
+    name: str
+    overload: str
+    arguments: Mapping[str, Any]
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+
+    def __getitem__(self, argument: str) -> Any:
+        return self.arguments[argument]
+
+    @property
+    def x(self) -> Tensor:
+        """The first tensor argument."""
+        return self.inputs[0]
+
+    @property
+    def out(self) -> Tensor:
+        """The first tensor result."""
+        return self.outputs[0]
+
+    @classmethod
+    def of(cls, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> Call:
+        """The call ``func(*args, **kwargs)`` that gave ``result``."""
+        arguments = {}
+        for i, argument in enumerate(func._schema.arguments):
+            default = argument.default_value if argument.has_default_value() else None
+            given = args[i] if i < len(args) else kwargs.get(argument.name, default)
+            arguments[argument.name] = given
+        name = func._schema.name.split("::")[1]
+        return cls(name, func._overloadname, arguments, tensors(arguments), tensors(result))
+
+
+def tensors(tree: Any) -> tuple[Tensor, ...]:
+    """All tensors of nested containers, in order."""
+    if isinstance(tree, Mapping):
+        tree = dict(tree)
+    return tuple(t for t in tree_leaves(tree) if isinstance(t, Tensor))
+
+
+@dataclass(frozen=True)
+class Product:
+    """A contraction with a parameter, or a look-up: where units are made.
+
+    Attributes:
+        parameter: the name of the weight.
+        kind: ``"channel"``, ``"neuron"`` or ``"embedding"``.
+        labels: of the units it makes.
+    """
+
+    parameter: str
+    kind: str
+    labels: Tensor
+
+
+@dataclass(frozen=True)
+class Site:
+    """A size that an operation saw: ``sizes[d]`` positions with these labels, inside a module."""
+
+    module: str
+    layer: Tensor
+    sizes: tuple[int, ...]
+
+
+@dataclass
+class TraceState:
+    """Labels of every live tensor, and what the rules noted on the way.
+
+    Attributes:
+        units: the union-find.
+        samples: batch size of the example inputs.
+        modules: names of the modules that are running, innermost last.
+        operation: name of the current ATen call.
+        macs: multiply-accumulates of one sample by parameter name.
+        weights: parameters that took part in contractions, in order.
+        counting: whether work is booked now (the eval-mode forward only).
+        used: names of parameters and buffers that some operation read.
+        products: where units are made, in order.
+        sites: sizes that operations saw.
+        rows: dimensions of grids whose rows go as a whole, by call and layer number.
+        grids: layers that a view laid out over more dimensions than before.
+        attended: labels that activations were contracted over, one row per head.
+        ordinal: number of the current call.
+    """
+
+    units: UnitSpace
+    samples: int = 1
+    modules: list[str] = field(default_factory=list)
+    in_norm: list[bool] = field(default_factory=list)
+    operation: str = ""
+    macs: dict[str, float] = field(default_factory=dict)
+    weights: dict[str, None] = field(default_factory=dict)
+    counting: bool = True
+    used: set[str] = field(default_factory=set)
+    products: list[Product] = field(default_factory=list)
+    sites: list[Site] = field(default_factory=list)
+    rows: Mapping[tuple[int, int], list[int]] = field(default_factory=dict)
+    grids: dict[tuple[int, int], Tensor] = field(default_factory=dict)
+    attended: list[Tensor] = field(default_factory=list)
+    ordinal: int = 0
+    _layers: MutableMapping[Tensor, Layers] = field(default_factory=WeakTensorKeyDictionary)
+    _origins: MutableMapping[Tensor, dict[str, int]] = field(
+        default_factory=WeakTensorKeyDictionary
+    )
+
+    def layers(self, tensor: Tensor) -> Layers:
+        """The settled layers of a tensor."""
+        return self.units.settle(self._layers.get(tensor, ()))
+
+    def label(self, tensor: Tensor, layers: Iterable[Tensor]) -> None:
+        """Set the layers of a tensor; a unit that is the whole tensor cannot go."""
+        layers = self.units.settle(layers)
+        self.freeze([la for la in layers if not varying(la)], "would leave nothing")
+        self._layers[tensor] = tuple(la for la in layers if varying(la))
+
+    def is_labelled(self, tensor: Tensor) -> bool:
+        """Whether some layer is known for the tensor."""
+        return bool(self._layers.get(tensor))
+
+    def adopt(self, name: str, tensor: Tensor) -> None:
+        """Make a parameter or buffer known by name."""
+        self._origins[tensor] = {name: tensor.numel()}
+
+    def origins(self, tensor: Tensor) -> dict[str, int]:
+        """Parameters and buffers a tensor was computed from alone, with their sizes."""
+        return self._origins.get(tensor, {})
+
+    def inherit(self, call: Call) -> None:
+        """Note which parameters were read; what is computed from them alone stays theirs."""
+        known = [self.origins(t) for t in call.inputs]
+        for origin in known:
+            if len(origin) == 1:
+                self.used.update(origin)
+        if known and all(known):
+            for out in call.outputs:
+                if out not in self._origins:
+                    self._origins[out] = {k: n for origin in known for k, n in origin.items()}
+
+    def freeze(self, layers: Iterable[Tensor], reason: str) -> None:
+        """Fix every unit of these layers."""
+        for layer in layers:
+            self.units.freeze(layer, reason)
+
+    def count(self, weight: Tensor, macs: int) -> None:
+        """Book the work of a contraction on the parameters its weight is made of."""
+        origins = self.origins(weight)
+        total = sum(origins.values())
+        for name, size in origins.items():
+            self.weights[name] = None
+            if self.counting:
+                self.macs[name] = self.macs.get(name, 0) + macs * size / total / self.samples
+
+    def produce(self, weight: Tensor, kind: str, labels: Iterable[Tensor]) -> None:
+        """Note that these units are made by the largest parameter behind ``weight``."""
+        origins = self.origins(weight)
+        if origins:
+            name = max(origins, key=lambda k: origins[k])
+            self.products.extend(Product(name, kind, layer.reshape(-1)) for layer in labels)
+
+    def attend(self, contracted: Iterable[tuple[Tensor, int]]) -> None:
+        """Note the rows of units that two activations are contracted over (heads)."""
+        for layer, dim in contracted:
+            if layer.shape[dim] > 1 and layer.numel() > layer.shape[dim]:
+                self.attended.append(layer.movedim(dim, -1).reshape(-1, layer.shape[dim]))
+
+    def grid(self, k: int, layer: Tensor) -> Tensor:
+        """Layer ``k`` of the current call lies over several dimensions; whole rows where known."""
+        self.grids[self.ordinal, k] = layer
+        rows = self.rows.get((self.ordinal, k))
+        if rows is None:
+            return layer
+        return self.units.tie_along(layer, [d for d in varying(layer) if d not in rows])
+
+    def visit(self, tensor: Tensor, layers: Iterable[Tensor]) -> None:
+        """Note the sizes that the current operation gives to labelled dimensions."""
+        module = self.modules[-1] if self.modules else ""
+        self.sites.extend(Site(module, layer, tuple(tensor.shape)) for layer in layers)
+
+    def merge(self, operands: Sequence[tuple[Tensor | None, Layers]], rank: int) -> Layers:
+        """Layers of the element-wise combination of operands that broadcast against each other.
+
+        A unit that one operand has along a dimension must be had by every other operand that is
+        wide there; an unlabelled wide operand fixes it, unless it is constant along the dimension.
+        ``None`` stands for an operand without a size of its own.
+        """
+        padded = [(t, [pad_rank(layer, rank) for layer in ls]) for t, ls in operands]
+        for i, (_, own) in enumerate(padded):
+            for j, (tensor, theirs) in enumerate(padded):
+                if i != j and tensor is not None:
+                    self._meet(own, tensor, theirs)
+        return self.unite([layer for _, layers in padded for layer in layers])
+
+    def unite(self, layers: Sequence[Tensor]) -> Layers:
+        """Layers of one tensor, tied where they vary along the same dimension."""
+        united: list[Tensor] = []
+        for layer in self.units.settle(layers):
+            dims = set(varying(layer))
+            meets = [k for k, other in enumerate(united) if dims & set(varying(other))]
+            for k in meets:
+                self.units.tie(united[k], layer)
+                layer = torch.where(united[k] > 0, united[k], layer)
+            united = [other for k, other in enumerate(united) if k not in meets] + [layer]
+        return self.units.settle(united)
+
+    def _meet(self, layers: Sequence[Tensor], other: Tensor, theirs: Sequence[Tensor]) -> None:
+        known = {d for layer in theirs for d in varying(layer)}
+        for layer in layers:
+            offset = layer.dim() - other.dim()
+            for d in varying(layer):
+                wide = d >= offset and other.shape[d - offset] > 1 and d not in known
+                if wide and not is_constant(other, d - offset):
+                    self.units.freeze(layer, "meets a tensor whose size does not follow")
+
+
+def is_constant(tensor: Tensor, dim: int) -> bool:
+    """Whether all values along a dimension are equal, so that any number of them is the same."""
+    if tensor.numel() > MAX_COMPARED or tensor.is_complex():
+        return False
+    return bool((tensor == tensor.narrow(dim, 0, 1)).all())

@@ -1,0 +1,135 @@
+"""Cutting a model by replay: recorded positions, one ``index_select`` per tensor and dimension."""
+
+from __future__ import annotations
+
+import copy
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import UsageError, unknown
+from .masking import survivors_only, zeroed
+from .sizes import update_sizes
+from .tree import Attribute, Group, ModelTree
+
+Removed = dict[tuple[str, int], list[int]]
+"""Positions to remove by tensor and dimension."""
+
+
+def cut(model: nn.Module, tree: ModelTree, keep: Mapping[str, Sequence[int]]) -> nn.Module:
+    """A copy of ``model`` with the units that are not kept removed.
+
+    The copy keeps ``requires_grad``, ties between parameters, buffers and the mode; sizes stored
+    in modules follow. Its parameters share no memory with those of ``model``.
+
+    Args:
+        model: the dense model the tree was built for.
+        tree: its groups.
+        keep: units to keep by group name; groups not named stay whole.
+
+    Raises:
+        UsageError: an unknown group, a unit out of range or named twice, no unit at all, or a
+            tree of another model.
+    """
+    removed = removed_positions(model, tree, keep)
+    tensors = named_tensors(model)
+    changes: dict[str, list[tuple[int, list[int]]]] = defaultdict(list)
+    for (name, dim), positions in removed.items():
+        changes[name].append((dim, positions))
+    memo = {id(tensors[name]): shortened(tensors[name], dims) for name, dims in changes.items()}
+    small = copied(model, memo)
+    update_sizes(model, small)
+    set_attributes(small, tree, keep)
+    return small
+
+
+def mask(model: nn.Module, tree: ModelTree, keep: Mapping[str, Sequence[int]]) -> nn.Module:
+    """A copy of the dense shape that computes what :func:`cut` computes.
+
+    The removed units are zeroed wherever they are made and used, and normalisations over units
+    run over those that stay. For checks, not for speed.
+
+    Raises:
+        UsageError: as :func:`cut`.
+    """
+    removed = removed_positions(model, tree, keep)
+    tensors = named_tensors(model)
+    masked = copied(model, zeroed(tensors, removed))
+    survivors_only(masked, cut(model, tree, keep), removed)
+    return masked
+
+
+def removed_positions(
+    model: nn.Module, tree: ModelTree, keep: Mapping[str, Sequence[int]]
+) -> Removed:
+    """The union of the positions that go, for every tensor and dimension some group touches."""
+    groups = {g.name: g for g in tree.groups}
+    tensors = named_tensors(model)
+    union: dict[tuple[str, int], set[int]] = defaultdict(set)
+    for name, kept in keep.items():
+        if name not in groups:
+            raise unknown("group", name, groups)
+        gone = gone_units(groups[name], kept)
+        for c in groups[name].cuts if gone else ():
+            size = len(tensors[c.tensor].shape) if c.tensor in tensors else 0
+            if c.dim >= size:
+                raise UsageError(f"the tree cuts {c.tensor!r}, which this model does not have")
+            union[c.tensor, c.dim].update(c.positions(gone))
+    return {key: sorted(positions) for key, positions in union.items()}
+
+
+def gone_units(group: Group, kept: Sequence[int]) -> list[int]:
+    """The units of a group that are not kept, in order."""
+    stay = set(kept)
+    if not stay or len(stay) != len(kept) or min(stay) < 0 or max(stay) >= group.width:
+        raise UsageError(
+            f"units to keep must be at least one of 0..{group.width - 1}, each named once, "
+            f"got {list(kept)[:8]} for {group.name!r}"
+        )
+    return [u for u in range(group.width) if u not in stay]
+
+
+def named_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers by name, each once."""
+    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
+
+
+def shortened(tensor: Tensor, dims: Sequence[tuple[int, list[int]]]) -> Tensor:
+    """The tensor without these positions, a parameter if it was one."""
+    data = tensor.detach()
+    for dim, positions in dims:
+        stay = torch.ones(data.shape[dim], dtype=torch.bool)
+        stay[positions] = False
+        data = data.index_select(dim, stay.nonzero().flatten().to(data.device))
+    if isinstance(tensor, nn.Parameter):
+        return nn.Parameter(data, requires_grad=tensor.requires_grad)
+    return data
+
+
+def copied(model: nn.Module, memo: Mapping[int, Tensor]) -> nn.Module:
+    """A deep copy of the model in which the tensors of ``memo`` (by id) are replaced."""
+    known: dict[int, Any] = dict(memo)
+    return copy.deepcopy(model, known)
+
+
+def set_attributes(small: nn.Module, tree: ModelTree, keep: Mapping[str, Sequence[int]]) -> None:
+    """Set the integers of modules that follow a width."""
+    widths = {g.name: g.width for g in tree.groups}
+    for attribute in tree.attributes:
+        if attribute.group in keep:
+            removed = widths[attribute.group] - len(keep[attribute.group])
+            lower(small.get_submodule(attribute.module), attribute, removed)
+
+
+def lower(module: nn.Module, attribute: Attribute, removed: int) -> None:
+    """Take ``removed`` units off one attribute."""
+    value, less = getattr(module, attribute.name), attribute.per_unit * removed
+    if attribute.position is not None:
+        parts = list(value)
+        parts[attribute.position] -= less
+        setattr(module, attribute.name, type(value)(parts))
+    else:
+        setattr(module, attribute.name, value - less)

@@ -1,0 +1,248 @@
+"""Finding what can be pruned: run the model once on labels instead of rules per architecture.
+
+Every parameter starts with one label per position of every dimension. While the model runs on its
+example inputs under a ``TorchDispatchMode``, each ATen operation moves, ties or fixes labels by a
+small rule (``rules/``). What nobody fixed at the end can go. An operation without a rule fixes
+everything that enters it, so the result may be less prunable than the model, never wrong.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.modules.module import (
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+)
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from ..task import Inputs, batch_size, forward
+from .grouping import Source, group_units
+from .labels import UnitSpace, along, varying
+from .rules import RULES, Call, TraceState, UnknownCaseError
+from .rules.elementwise import is_pointwise, pointwise
+from .rules.state import tensors
+from .tree import ModelTree
+from .verify import verify_tree
+
+LIBRARY = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
+
+
+def build_tree(model: nn.Module, example_inputs: Inputs, *, verify: bool = True) -> ModelTree:
+    """Everything of ``model`` that can be pruned, in the order of its forward pass.
+
+    The model runs in eval mode, then in train mode where that works; it is left as it was.
+
+    Args:
+        model: any module; parameters need not require gradients.
+        example_inputs: what one forward takes; the batch dimension first, 1 or 2 samples.
+        verify: check every group against the masked dense model and drop what differs.
+    """
+    rows: Mapping[tuple[int, int], list[int]] = {}
+    scout = run(model, example_inputs, UnitSpace(unite=False), rows)
+    rows = head_rows(scout.state)
+    traced = run(model, example_inputs, UnitSpace(), rows)
+    settle_grids(traced.state)
+    freeze_unused(traced)
+    tree = group_units(model, traced.state, traced.sources)
+    return verify_tree(model, example_inputs, tree) if verify else tree
+
+
+@dataclass(frozen=True)
+class Traced:
+    """What one pass over the model found."""
+
+    state: TraceState
+    sources: tuple[Source, ...]
+
+
+class LabelMode(TorchDispatchMode):
+    """Runs every operation, then its rule on the labels."""
+
+    def __init__(self, state: TraceState) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.state = state
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Any,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """One operation: the tensors by PyTorch, the labels by its rule."""
+        result = func(*args, **(kwargs or {}))
+        follow(self.state, func, Call.of(func, args, kwargs or {}, result))
+        return result
+
+
+def follow(state: TraceState, func: Any, call: Call) -> None:
+    """Label the results of one call; whatever no rule covers is fixed."""
+    state.ordinal += 1
+    state.operation = call.name
+    state.inherit(call)
+    rule = RULES.get(call.name) or (pointwise if is_pointwise(func) else None)
+    made = not call.inputs and rule is not None
+    if not made and not any(state.is_labelled(t) for t in call.inputs):
+        return
+    try:
+        if rule is None:
+            raise UnknownCaseError(f"enters {call.name}, which has no rule")
+        results = rule(state, call)
+    except (UnknownCaseError, RuntimeError, IndexError, ValueError, KeyError) as error:
+        for tensor in call.inputs:
+            state.freeze(state.layers(tensor), str(error) or f"enters {call.name}")
+        return
+    for out, layers in zip(call.outputs, results, strict=True):
+        state.label(out, layers)
+
+
+def run(
+    model: nn.Module,
+    inputs: Inputs,
+    units: UnitSpace,
+    rows: Mapping[tuple[int, int], list[int]],
+) -> Traced:
+    """Label the parameters and run a shadow of the model, which shares them, on the labels."""
+    state = TraceState(units, samples=batch_size(inputs), rows=rows)
+    units.locate = lambda: place(state)
+    shadow = copy.deepcopy(model, {id(p): p for p in model.parameters()})
+    sources = tuple(label_sources(shadow, state))
+    with ExitStack() as stack:
+        stack.enter_context(plain_kernels())
+        stack.enter_context(module_names(shadow, state))
+        outputs = passes(shadow, inputs, state)
+    state.operation = ""
+    for tensor in tensors(outputs):
+        state.freeze(state.layers(tensor), "makes the model's output")
+    return Traced(state, sources)
+
+
+def passes(shadow: nn.Module, inputs: Inputs, state: TraceState) -> list[Any]:
+    """Outputs of the eval-mode forward and, where it runs, of the train-mode forward."""
+    outputs = []
+    for training in (False, True):
+        shadow.train(training)
+        state.counting = not training
+        try:
+            with torch.random.fork_rng(devices=[]), LabelMode(state):
+                outputs.append(forward(shadow, copy.deepcopy(inputs)))
+        except Exception:
+            if not training:
+                raise
+        state.modules.clear()
+        state.in_norm.clear()
+    return outputs
+
+
+def label_sources(model: nn.Module, state: TraceState) -> Iterator[Source]:
+    """Give every dimension of every parameter and buffer labels of its own."""
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        state.adopt(name, tensor)
+        layers = []
+        for d, n in enumerate(tensor.shape):
+            if n > 1:
+                labels = state.units.fresh(n)
+                layers.append(along(labels, d, tensor.dim()))
+                yield Source(name, d, labels)
+        state.label(tensor, layers)
+
+
+@contextmanager
+def plain_kernels() -> Iterator[None]:
+    """Have composite operations run as the simple ones they are made of."""
+    fast, mkldnn = torch.backends.mha.get_fastpath_enabled(), torch.backends.mkldnn.enabled
+    torch.backends.mha.set_fastpath_enabled(False)
+    torch.backends.mkldnn.enabled = False  # type: ignore[assignment]
+    try:
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+        torch.backends.mkldnn.enabled = mkldnn
+
+
+@contextmanager
+def module_names(model: nn.Module, state: TraceState) -> Iterator[None]:
+    """Keep ``state.modules`` at the names of the running modules."""
+    names = {id(m): name for name, m in model.named_modules()}
+
+    def enter(module: nn.Module, args: Any) -> None:
+        state.modules.append(names.get(id(module), ""))
+        state.in_norm.append("norm" in type(module).__name__.lower())
+
+    def leave(module: nn.Module, args: Any, output: Any) -> None:
+        state.modules.pop()
+        state.in_norm.pop()
+
+    handles = [
+        register_module_forward_pre_hook(enter),
+        register_module_forward_hook(leave, always_call=True),
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def place(state: TraceState) -> str:
+    """Where the current operation is: its name, the module, the line of the user's code."""
+    if not state.operation:
+        return ""
+    where = f"{state.operation} in {state.modules[-1] or 'the model'}" if state.modules else ""
+    frame = sys._getframe()
+    while frame.f_back is not None:
+        frame = frame.f_back
+        if not frame.f_code.co_filename.startswith(LIBRARY):
+            name = Path(frame.f_code.co_filename).name
+            return f"{where or state.operation}, {name}:{frame.f_lineno}"
+    return where or state.operation
+
+
+def head_rows(state: TraceState) -> dict[tuple[int, int], list[int]]:
+    """For every grid the dimensions that tell apart rows that attention contracts over."""
+    row_of = np.full(state.units.size, -1)
+    for labels in state.attended:
+        numbers = np.broadcast_to(np.arange(len(labels))[:, None], labels.shape)
+        known = labels.numpy() > 0
+        row_of[labels.numpy()[known]] = numbers[known]
+    found = {}
+    for key, layer in state.grids.items():
+        row = torch.from_numpy(row_of[layer.numpy()])
+        dims = [d for d in varying(layer) if separates(row, d)]
+        if dims:
+            found[key] = dims
+    return found
+
+
+def separates(row: Tensor, dim: int) -> bool:
+    """Whether row numbers (-1: none) differ along a dimension."""
+    first = row.narrow(dim, 0, 1)
+    return bool(((row != first) & (row >= 0) & (first >= 0)).any())
+
+
+def settle_grids(state: TraceState) -> None:
+    """Grids that still vary over several dimensions lose the same positions of every row."""
+    state.operation = ""
+    for _ in range(3):
+        for layer in state.grids.values():
+            for settled in state.units.settle([layer]):
+                state.units.tie_along(settled, varying(settled)[:-1])
+
+
+def freeze_unused(traced: Traced) -> None:
+    """A tensor that no operation read keeps its shape: nothing is known of it."""
+    for source in traced.sources:
+        if source.tensor not in traced.state.used:
+            traced.state.units.freeze(source.labels, "not used by the forward pass")
