@@ -46,11 +46,11 @@ def _plain_kernels() -> Iterator[None]:
         mha.set_fastpath_enabled(before[1])
 
 
-class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]
     """Adds up the multiply-accumulates of every operation that runs under it."""
 
     def __init__(self, model: nn.Module) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call, unused-ignore]
         self.macs = 0.0
         self.weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
 

@@ -102,7 +102,7 @@ def descend(
     loss = task.loss(forward(model, inputs), targets)
     if not math.isfinite(loss.item()):
         raise ArithmeticError(f"training diverged: the loss is {loss.item()}; lower lr")
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()  # type: ignore[no-untyped-call, unused-ignore]
     for parameter, zeros in held:
         if parameter.grad is not None:
             parameter.grad.masked_fill_(zeros, 0.0)  # both optimisers then leave a 0 as it is
