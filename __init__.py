@@ -9,34 +9,56 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .api import launch, resume
     from .errors import NoModelError, UsageError
+    from .pruners.prune import PrunedModel, prune
+    from .pruners.trace import build_tree as inspect
+    from .studies.picked import Picked, load
+    from .studies.study import Study
     from .task import Metric, Task, Training, accuracy
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "Metric": "task",
-    "NoModelError": "errors",
-    "Task": "task",
-    "Training": "task",
-    "UsageError": "errors",
-    "accuracy": "task",
+    "Metric": ("task", "Metric"),
+    "NoModelError": ("errors", "NoModelError"),
+    "Picked": ("studies.picked", "Picked"),
+    "PrunedModel": ("pruners.prune", "PrunedModel"),
+    "Study": ("studies.study", "Study"),
+    "Task": ("task", "Task"),
+    "Training": ("task", "Training"),
+    "UsageError": ("errors", "UsageError"),
+    "accuracy": ("task", "accuracy"),
+    "inspect": ("pruners.trace", "build_tree"),
+    "launch": ("api", "launch"),
+    "load": ("studies.picked", "load"),
+    "prune": ("pruners.prune", "prune"),
+    "resume": ("api", "resume"),
 }
 
 __all__ = [
     "Metric",
     "NoModelError",
+    "Picked",
+    "PrunedModel",
+    "Study",
     "Task",
     "Training",
     "UsageError",
     "accuracy",
+    "inspect",
+    "launch",
+    "load",
+    "prune",
+    "resume",
 ]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'hierprune' has no attribute {name!r}")
-    return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+    module, attribute = _HOME[name]
+    return getattr(importlib.import_module(f".{module}", __name__), attribute)
 
 
 def __dir__() -> list[str]:

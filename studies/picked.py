@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,11 +57,14 @@ class Picked:
             UsageError: the folder exists and holds something else.
         """
         folder = Path(folder)
-        if folder.exists() and not (folder / PLAN).exists() and any(folder.iterdir()):
-            raise UsageError(f"{folder} exists and holds something else; choose another --out")
+        check_out(folder)
         folder.mkdir(parents=True, exist_ok=True)
         save_state(self.model.state_dict(), folder / WEIGHTS)
-        plan = self.plan.to_json() | {"trial": self.trial, "task": task_json(self.record)}
+        plan = self.plan.to_json() | {
+            "trial": self.trial,
+            "task": task_json(self.record),
+            "test": dict(self.test),
+        }
         (folder / PLAN).write_text(json.dumps(plan, indent=1) + "\n")
         (folder / CARD).write_text(card(self, folder))
         return folder
@@ -75,6 +79,17 @@ class Picked:
             "dense_test": dict(self.dense_test),
             "plan": self.plan.to_json(),
         }
+
+
+def check_out(folder: Path) -> None:
+    """Raise :class:`UsageError` unless a picked model can be written to this folder."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is no folder; choose another --out")
+    if folder.exists() and not (folder / PLAN).exists() and any(folder.iterdir()):
+        raise UsageError(f"{folder} exists and holds something else; choose another --out")
+    parent = next(p for p in [folder, *folder.absolute().parents] if p.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise UsageError(f"cannot write {folder}: {parent} is no folder that can be written to")
 
 
 def task_json(record: RunRecord) -> dict[str, Any] | None:
@@ -95,9 +110,7 @@ def load(folder: str | Path, task: Task | None = None) -> nn.Module:
     folder = Path(folder)
     plan, source = read_plan(folder)
     state = read_weights(folder)
-    if task is None and source is None:
-        raise UsageError(f"the task of {folder} was a Python object: pass it as task=...")
-    task = task or TaskSource.from_json(source or {}).load()
+    task = task_for(folder, source, task)
     model = task.build_model()
     if plan.keep is not None:
         model = cut(model, build_tree(model, task.example(), verify=False), plan.keep)
@@ -106,6 +119,19 @@ def load(folder: str | Path, task: Task | None = None) -> nn.Module:
     except RuntimeError as error:
         raise UsageError(f"the weights in {folder} do not fit its plan: {error}") from error
     return model.eval()
+
+
+def task_for(folder: Path, source: dict[str, Any] | None, task: Task | None) -> Task:
+    """The task given, or the one that the plan names.
+
+    Raises:
+        UsageError: there is neither.
+    """
+    if task is not None:
+        return task
+    if source is None:
+        raise UsageError(f"the task of {folder} was a Python object: pass it as task=...")
+    return TaskSource.from_json(source).load()
 
 
 def read_plan(folder: Path) -> tuple[PruningPlan, dict[str, Any] | None]:

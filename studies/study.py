@@ -96,6 +96,29 @@ class Study:
         axes = self.record.goal().axes
         return hypervolume(coordinates(axes, [r.values for r in self.finished()]))
 
+    def to_json(self) -> dict[str, Any]:
+        """The front and how it was found, the layout of ``front --json``."""
+        return {
+            "run": str(self.run),
+            "task": self.record.task,
+            "data": self.record.data,
+            "objectives": [vars(o) for o in self.record.objectives],
+            "dense": dict(self.record.dense.values),
+            "trials": self.counts(),
+            "hypervolume": self.hypervolume(),
+            "front": [
+                {
+                    "trial": r.number,
+                    "rung": r.rung,
+                    "values": dict(r.values),
+                    "interval": {k: list(v) for k, v in r.interval.items()},
+                    "plan": dict(r.plan),
+                    "seconds": sum(r.seconds.values()),
+                }
+                for r in self.front_records()
+            ],
+        }
+
     def pick(
         self,
         where: Sequence[str] = (),

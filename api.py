@@ -1,0 +1,118 @@
+"""The Python face of the three jobs, with the command line's words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .options import means_from, request_from
+from .studies.launch import launch_study, resume_study
+from .studies.progress import Progress
+from .studies.source import TaskSource
+from .studies.study import Study
+from .task import Task
+
+
+def launch(
+    task: Task | TaskSource | str,
+    run: str | Path | None = None,
+    *,
+    trials: int = 60,
+    objectives: Sequence[str] | None = None,
+    where: Sequence[str] = (),
+    granularity: Sequence[str] = ("channel",),
+    criterion: Sequence[str] | None = None,
+    allocation: Sequence[str] | None = None,
+    space: str = "hierarchical",
+    budget: str = "params",
+    min_density: float = 0.02,
+    max_density: float = 0.9,
+    strategy: str = "tpe",
+    max_epochs: float = 0.0,
+    lr: float = 1e-3,
+    seed: int = 0,
+    storage: str | None = None,
+    executor: str = "local",
+    workers: int | None = None,
+    address: str | None = None,
+    timeout: float | None = None,
+    trial_timeout: float | None = None,
+    progress: Progress | None = None,
+) -> Study:
+    """Search for smaller models of a task.
+
+    Args:
+        task: an object, or where to find one: ``"lenet5-mnist"``, ``"file.py:factory"``.
+        run: folder of the study, new; default ``runs/TASK-DATE``.
+        trials: plans to finish; failed ones do not count.
+        objectives: names, in order; default: the task's first metric, latency, compression.
+        where: constraints such as ``"accuracy >= dense - 0.01"``; they guide the search.
+        granularity: ``"channel"``, ``"weight"``, or both.
+        criterion: what may rank the units; default ``activation``, of weights ``l1``.
+        allocation: what may split the global density; default all.
+        space: ``"hierarchical"``, ``"flat"`` or ``"global"``.
+        budget: what the global density counts: ``"params"`` or ``"macs"``.
+        min_density: lowest global density, in (0, 1].
+        max_density: highest global density, in (0, 1].
+        strategy: ``"tpe"``, ``"nsga2"`` or ``"random"``.
+        max_epochs: fine-tune one plan in ten for up to so many epochs.
+        lr: highest learning rate of fine-tuning.
+        seed: of everything random.
+        storage: Optuna URL; default a journal in the run folder.
+        executor: ``"local"`` or ``"ray"``.
+        workers: trials at once; default one per core, at most 4; 0 runs them in this process.
+        address: of a Ray cluster.
+        timeout: seconds after which no trial is started.
+        trial_timeout: seconds after which a single trial is killed.
+        progress: hears what happens.
+
+    Returns:
+        The study; ``study.interrupted`` tells whether it was stopped before it was done.
+
+    Raises:
+        UsageError: anything given that cannot work; nothing was written then.
+        RuntimeError: nearly all trials fail.
+    """
+    given = dict(locals())
+    for name in ("granularity", "objectives", "criterion", "allocation", "where"):
+        if given[name] is not None:
+            given[name] = as_names(given[name])
+    return launch_study(task, run, request_from(given), means_from(given), progress)
+
+
+def resume(
+    run: str | Path,
+    *,
+    trials: int | None = None,
+    executor: str = "local",
+    workers: int | None = None,
+    address: str | None = None,
+    timeout: float | None = None,
+    trial_timeout: float | None = None,
+    task: Task | None = None,
+    progress: Progress | None = None,
+) -> Study:
+    """Go on with a study, also after a crash of anything.
+
+    Args:
+        run: its folder.
+        trials: new total of plans to finish; default as before.
+        executor: see :func:`launch`; it may differ from before, like all that follow.
+        workers: see :func:`launch`.
+        address: see :func:`launch`.
+        timeout: see :func:`launch`.
+        trial_timeout: see :func:`launch`.
+        task: needed when the study was given a Python object.
+        progress: hears what happens.
+
+    Raises:
+        UsageError: the folder holds no study, or model or data are not those of the study.
+        RuntimeError: nearly all trials fail.
+    """
+    return resume_study(run, trials, means_from(dict(locals())), progress, task)
+
+
+def as_names(value: Any) -> tuple[str, ...]:
+    """One name or several, as a tuple."""
+    return (value,) if isinstance(value, str) else tuple(value)

@@ -1,0 +1,408 @@
+"""The command line: launch, resume, pick, and what helps to decide.
+
+Nothing heavy is imported before it is needed, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from . import __version__
+from .errors import NoModelError, UsageError
+
+EXIT_ERROR, EXIT_USAGE, EXIT_NO_MODEL, EXIT_STOPPED = 1, 2, 3, 130
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Duration(click.ParamType):
+    """A time span: ``90s``, ``30m``, ``2h``, ``1d``; a bare number is seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """Seconds."""
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", str(value).strip())
+        if match is None or float(match[1]) == 0:
+            self.fail(f"{value!r} is no time span; write 90s, 30m, 2h or 1d", param, ctx)
+        return float(match[1]) * SECONDS[match[2] or "s"]
+
+
+class Names(click.ParamType):
+    """Names separated by commas."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, ...]:
+        """The names, at least one."""
+        if isinstance(value, tuple | list):
+            return tuple(value)
+        found = tuple(n.strip() for n in str(value).split(",") if n.strip())
+        if not found:
+            self.fail("needs at least one name", param, ctx)
+        return found
+
+
+def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    """Take option values from a TOML file; those on the command line win."""
+    if value is None:
+        return
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        data = tomllib.loads(Path(value).read_text())
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {value}: {error}") from error
+    options = {str(p.name) for p in ctx.command.params if isinstance(p, click.Option)}
+    data = {k.replace("-", "_"): v for k, v in data.items()}
+    if strange := sorted(set(data) - options):
+        known = ", ".join(sorted(options - {"config"}))
+        raise UsageError(f"{value} sets {', '.join(strange)}; known options are {known}")
+    ctx.default_map = data
+
+
+def means_options(command: Command) -> Command:
+    """Options of launch and resume that say what to run with."""
+    for option in reversed(
+        [
+            click.option(
+                "--executor",
+                default="local",
+                show_default=True,
+                help="'local' for processes on this machine, 'ray' for a Ray cluster.",
+            ),
+            click.option(
+                "--workers",
+                type=click.IntRange(0),
+                help="Trials at once. Default: one per core, at most 4. 0 runs them in the "
+                "launching process.",
+            ),
+            click.option("--address", metavar="RAY", help="Address of a running Ray cluster."),
+            click.option(
+                "--timeout", type=Duration(), help="Start no trial after this time: 90s, 30m, 2h."
+            ),
+            click.option(
+                "--trial-timeout", type=Duration(), help="Kill a single trial after this time."
+            ),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document on stdout and nothing else."
+)
+run_argument = click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, package_name="hierprune")
+@click.option("--debug", is_flag=True, help="Show Python tracebacks.")
+def cli(debug: bool) -> None:
+    """Search for smaller, faster versions of a trained PyTorch model.
+
+    hierprune tries plans (what to prune where, and how to recover), scores each on accuracy,
+    measured latency and real compression, survives crashes, and hands back the Pareto front.
+
+    \b
+    Three jobs:
+      hierprune launch lenet5-mnist --run runs/first --trials 60
+      hierprune resume runs/first
+      hierprune pick   runs/first --where "accuracy >= dense - 0.003" --out picked
+    """
+
+
+@cli.command()
+@click.argument("task", metavar="TASK")
+@click.option("--run", type=click.Path(path_type=Path), help="New folder. [runs/TASK-DATE]")
+@click.option("--trials", type=int, default=60, show_default=True, help="Plans to finish.")
+@click.option(
+    "--objectives",
+    type=Names(),
+    help="What to optimise, separated by commas. [the task's first metric,latency,compression]",
+)
+@click.option(
+    "--where",
+    multiple=True,
+    metavar="EXPR",
+    help="A constraint such as 'accuracy >= dense - 0.01'; guides the search. Repeatable.",
+)
+@click.option(
+    "--granularity",
+    type=Names(),
+    default="channel",
+    show_default=True,
+    help="'channel' removes structures, 'weight' zeroes single weights; both by a comma.",
+)
+@click.option("--criterion", type=Names(), help="What ranks the units. [activation; weights: l1]")
+@click.option("--allocation", type=Names(), help="How the global density is split. [all]")
+@click.option(
+    "--space",
+    default="hierarchical",
+    show_default=True,
+    help="'hierarchical', 'flat' (a density per group), 'global' (one density).",
+)
+@click.option(
+    "--budget", default="params", show_default=True, help="What density counts: params, macs."
+)
+@click.option("--min-density", type=float, default=0.02, show_default=True)
+@click.option("--max-density", type=float, default=0.9, show_default=True)
+@click.option("--strategy", default="tpe", show_default=True, help="'tpe', 'nsga2' or 'random'.")
+@click.option(
+    "--max-epochs",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="Fine-tune one plan in ten for up to so many epochs.",
+)
+@click.option("--lr", type=float, default=1e-3, show_default=True, help="Of fine-tuning.")
+@click.option("--storage", metavar="URL", help="Optuna storage URL. [a journal in the run folder]")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Passed to the task's factory.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Argument of the task's factory."
+)
+@means_options
+@click.option(
+    "--config",
+    metavar="FILE.toml",
+    is_eager=True,
+    expose_value=False,
+    callback=read_config,
+    help="Options by name; the command line wins.",
+)
+@json_option
+def launch(task: str, run: Path | None, as_json: bool, **options: Any) -> None:
+    """Start a search study on TASK.
+
+    TASK is a ready-made name (see 'hierprune tasks'), FILE.py:FACTORY or PACKAGE.MODULE:FACTORY,
+    where the factory returns a hierprune.Task.
+
+    \b
+    Examples:
+      hierprune launch lenet5-mnist
+      hierprune launch my_task.py:task --trials 100 --objectives accuracy,macs
+      hierprune launch my_task.py:task --where "accuracy >= dense - 0.01" --max-epochs 2
+    """
+    from .options import means_from, request_from
+    from .studies.launch import launch_study
+    from .studies.source import TaskSource
+    from .terminal import progress
+
+    source = TaskSource.parse(task, options.pop("settings"), options.pop("data_dir"))
+    means, request = means_from(options), request_from(options)
+    with progress(quiet=as_json) as listener:
+        study = launch_study(source, run, request, means, listener)
+    finish(study, as_json)
+
+
+@cli.command()
+@run_argument
+@click.option("--trials", type=int, help="New total of plans to finish. [as before]")
+@means_options
+@json_option
+def resume(run: Path, trials: int | None, as_json: bool, **options: Any) -> None:
+    """Go on with the study in RUN, after a stop or a crash of anything.
+
+    \b
+    Examples:
+      hierprune resume runs/first
+      hierprune resume runs/first --trials 200 --workers 8
+    """
+    from .options import means_from
+    from .studies.launch import resume_study
+    from .terminal import progress
+
+    with progress(quiet=as_json) as listener:
+        study = resume_study(run, trials, means_from(options), listener)
+    finish(study, as_json)
+
+
+def finish(study: Any, as_json: bool) -> None:
+    """Show what a launch or resume came to; a stopped one ends with exit code 130."""
+    from .terminal import say, show_front, show_json
+
+    if as_json:
+        show_json(study.to_json())
+    else:
+        show_front(study)
+    if study.interrupted:
+        say(f"stopped; go on with: hierprune resume {study.run}")
+        sys.exit(EXIT_STOPPED)
+    if not as_json:
+        say(f"choose a model: hierprune pick {study.run} --prefer knee --out picked")
+
+
+@cli.command()
+@run_argument
+@json_option
+@click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values.")
+def front(run: Path, as_json: bool, as_csv: bool) -> None:
+    """Show the Pareto front of RUN, the dense model first; all scores are validation scores."""
+    from .studies.study import Study
+    from .terminal import show_front, show_json
+
+    study = Study.open(run)
+    if as_json:
+        show_json(study.to_json())
+    elif as_csv:
+        click.echo(study.front().to_csv(), nl=False)
+    else:
+        show_front(study)
+
+
+@cli.command()
+@run_argument
+@click.option("--where", multiple=True, metavar="EXPR", help="As at launch; must all hold.")
+@click.option(
+    "--prefer",
+    default="knee",
+    show_default=True,
+    help="'knee' of the front, or the objective to be best in.",
+)
+@click.option("--trial", type=int, help="Take this trial instead.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to write the model to.")
+@json_option
+def pick(
+    run: Path,
+    where: Sequence[str],
+    prefer: str,
+    trial: int | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Choose one model of RUN, test it, and write it to a folder.
+
+    The test split is read now, once, for the chosen model and the dense one.
+
+    \b
+    Examples:
+      hierprune pick runs/first --out picked
+      hierprune pick runs/first --where "accuracy >= dense - 0.003" --prefer params --out small
+    """
+    from .studies.picked import check_out
+    from .studies.study import Study
+    from .terminal import show_json, show_picked
+
+    if out is not None:
+        check_out(out)
+    picked = Study.open(run).pick(where, prefer, trial)
+    if out is not None:
+        picked.save(out)
+    if as_json:
+        show_json(picked.to_json(out))
+    else:
+        show_picked(picked, out)
+
+
+@cli.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@json_option
+def verify(folder: Path, as_json: bool) -> None:
+    """Load the picked model in DIR and measure it again, beside what its plan promises."""
+    from .studies.verify_picked import verify_picked
+    from .terminal import show_json, show_verified
+
+    found = verify_picked(folder)
+    if as_json:
+        show_json(found.to_json())
+    else:
+        show_verified(found)
+    if not found.ok:
+        sys.exit(EXIT_ERROR)
+
+
+@cli.command()
+@run_argument
+@click.option("--out", type=click.Path(path_type=Path), help="[RUN/report.html]")
+def report(run: Path, out: Path | None) -> None:
+    """Write one self-contained HTML page about RUN; it opens offline."""
+    from .studies.report import write_report
+    from .studies.study import Study
+    from .terminal import say
+
+    say(f"wrote {write_report(Study.open(run), out or run / 'report.html')}")
+
+
+@cli.command()
+@click.argument("task", metavar="TASK")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Passed to the task's factory.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Argument of the task's factory."
+)
+@json_option
+def inspect(task: str, data_dir: Path | None, settings: Sequence[str], as_json: bool) -> None:
+    """Show what can be pruned in TASK's model: stages, layers, groups, costs; and what cannot."""
+    from .studies.inspect_task import inspect_task
+    from .studies.source import TaskSource
+    from .terminal import show_json, show_tree
+
+    found = inspect_task(TaskSource.parse(task, settings, data_dir))
+    if as_json:
+        show_json(found)
+    else:
+        show_tree(found)
+
+
+@cli.command()
+def tasks() -> None:
+    """List the ready-made tasks."""
+    from .terminal import show_tasks
+
+    show_tasks()
+
+
+@cli.command()
+def doctor() -> None:
+    """Show versions, cores, caches and what of the optional parts is there."""
+    from .terminal import show_doctor
+
+    show_doctor()
+
+
+def main() -> None:
+    """Entry point of the ``hierprune`` command: exit codes instead of tracebacks."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and give its exit code; see the table in the README."""
+    try:
+        result = cli.main(list(arguments), prog_name="hierprune", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except UsageError as error:
+        return complain(error, EXIT_USAGE)
+    except NoModelError as error:
+        return complain(error, EXIT_NO_MODEL)
+    except (KeyboardInterrupt, click.Abort):
+        return complain(RuntimeError("stopped"), EXIT_STOPPED)
+    except Exception as error:
+        if "--debug" in arguments:
+            raise
+        return complain(error, EXIT_ERROR)
+
+
+def complain(error: BaseException, code: int) -> int:
+    """One paragraph on stderr, then the exit code."""
+    text = str(error) or type(error).__name__
+    kind = "" if isinstance(error, ValueError | RuntimeError) else f"{type(error).__name__}: "
+    click.echo(f"hierprune: {kind}{text}", err=True)
+    return code
+
+
+def dump(document: Any) -> str:
+    """One JSON document."""
+    return json.dumps(document, indent=1, allow_nan=False)

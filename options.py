@@ -1,0 +1,51 @@
+"""From option values, of the command line or of Python keywords, to requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .pruners.plan import Recovery
+from .search.space import SpaceOptions
+from .studies.request import Means, Request
+
+MEANS = ("executor", "workers", "address", "timeout", "trial_timeout")
+
+
+def means_from(options: Mapping[str, Any]) -> Means:
+    """What to run with."""
+    return Means(**{name: options[name] for name in MEANS})
+
+
+def request_from(options: Mapping[str, Any]) -> Request:
+    """What to find; ``None`` or a missing name stands for the default.
+
+    Raises:
+        UsageError: a value that cannot work.
+    """
+    given = {k: v for k, v in options.items() if v is not None}
+    fields = ("objectives", "strategy", "trials", "max_epochs", "seed", "storage")
+    chosen = {name: given[name] for name in fields if name in given}
+    where = tuple(given.get("where", ()))
+    return Request(where=where, space=space_from(given), recovery=recovery_from(given), **chosen)
+
+
+def recovery_from(given: Mapping[str, Any]) -> Recovery:
+    """How plans are recovered."""
+    return Recovery(lr=given["lr"]) if "lr" in given else Recovery()
+
+
+def space_from(given: Mapping[str, Any]) -> SpaceOptions:
+    """What may vary; one list of criteria or allocations serves all granularities."""
+    default = SpaceOptions()
+    granularities = tuple(given.get("granularity", default.granularities))
+    criteria, allocations = given.get("criterion"), given.get("allocation")
+    return SpaceOptions(
+        granularities=granularities,
+        criteria={g: criteria or default.criteria.get(g, ()) for g in granularities},
+        allocations={g: allocations or default.allocations.get(g, ()) for g in granularities},
+        kind=given.get("space", default.kind),
+        budget=given.get("budget", default.budget),
+        min_density=given.get("min_density", default.min_density),
+        max_density=given.get("max_density", default.max_density),
+    )
