@@ -1,7 +1,8 @@
 import pytest
 import torch
-from hierprune.objectives.macs import count_macs
 from torch import Tensor, nn
+
+from hierprune.objectives.macs import count_macs
 
 
 class First(nn.Module):
