@@ -54,6 +54,10 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignor
         self.macs = 0.0
         self.weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # else torch imports its compiler at first use, which takes seconds
+
     def __torch_dispatch__(
         self,
         func: Any,

