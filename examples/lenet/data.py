@@ -40,12 +40,15 @@ class Digits:
         labels: (N,), int64.
         batch: digits per batch; the last one may hold fewer.
         shuffle: draw a new order from the global generator at every pass.
+        shift: move each batch by up to so many pixels either way, drawn likewise; at most 4, the
+            margin around every digit.
     """
 
     images: Tensor
     labels: Tensor
     batch: int = 500
     shuffle: bool = False
+    shift: int = 0
 
     def __len__(self) -> int:
         return -(-len(self.labels) // self.batch)
@@ -55,8 +58,15 @@ class Digits:
         count = len(self.labels)
         order = torch.randperm(count) if self.shuffle else torch.arange(count)
         for rows in torch.split(order, self.batch):
-            pixels = self.images[rows].unsqueeze(1).float()
-            yield (pixels - MEAN) / STD, self.labels[rows]
+            pixels = (self.images[rows].unsqueeze(1).float() - MEAN) / STD
+            yield self.moved(pixels), self.labels[rows]
+
+    def moved(self, pixels: Tensor) -> Tensor:
+        """The images (B, 1, 28, 28), all shifted alike."""
+        if not self.shift:
+            return pixels
+        down, right = torch.randint(-self.shift, self.shift + 1, (2,)).tolist()
+        return pixels.roll((down, right), dims=(2, 3))
 
     def part(self, rows: Tensor) -> Digits:
         """Some of the digits."""
@@ -94,8 +104,8 @@ def load_mnist(data_dir: str | Path | None) -> Splits:
     if not is_recent(sample):
         if download(kept):
             return full_mnist(kept)
-        with suppress(OSError):
-            sample.touch(exist_ok=True)
+        if sample.is_file():
+            sample.touch()
     return mnist_5k(sample)
 
 

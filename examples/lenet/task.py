@@ -13,15 +13,16 @@ from .model import LeNet5
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a data set is trained on: digits per batch, and the rest."""
+    """How a data set is trained on: digits per batch, their shift in pixels, and the rest."""
 
     batch: int
+    shift: int
     training: Training
 
 
 RECIPES: Mapping[str, Recipe] = {
-    "mnist": Recipe(128, Training(epochs=5, lr=3e-3, weight_decay=0.01)),
-    "mnist-5k": Recipe(32, Training(epochs=15, lr=2e-3, weight_decay=0.01)),
+    "mnist": Recipe(128, 1, Training(epochs=5, lr=3e-3, weight_decay=0.01)),
+    "mnist-5k": Recipe(64, 2, Training(epochs=20, lr=3e-3, weight_decay=0.01)),
 }
 
 
@@ -43,7 +44,7 @@ def mnist_task(name: str, build_model: Callable[[], LeNet5], data_dir: str | Non
     return Task(
         name=name,
         build_model=build_model,
-        train=replace(splits.train, batch=recipe.batch, shuffle=True),
+        train=replace(splits.train, batch=recipe.batch, shuffle=True, shift=recipe.shift),
         val=splits.val,
         test=splits.test,
         training=recipe.training,

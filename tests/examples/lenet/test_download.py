@@ -1,0 +1,92 @@
+import functools
+import gzip
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hierprune.examples.lenet import download as module
+from hierprune.examples.lenet.download import answering, download
+from hierprune.examples.lenet.idx import read_folder
+
+DEAD = "http://127.0.0.1:9"  # the discard port: nobody listens
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A mirror on this machine, and its folder."""
+    root = tmp_path / "site"
+    root.mkdir()
+    handler = functools.partial(Quiet, directory=root)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", root
+        server.shutdown()
+        thread.join()
+
+
+def fill(root: Path, contents: dict[str, bytes]) -> None:
+    root.mkdir(exist_ok=True)
+    for name, data in contents.items():
+        (root / f"{name}.gz").write_bytes(gzip.compress(data, 1))
+
+
+def test_first_good_copy_counts(
+    site: tuple[str, Path],
+    contents: dict[str, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    url, root = site
+    fill(root / "bad", contents | {"t10k-labels-idx1-ubyte": b"a page of a hotel's network"})
+    fill(root / "good", contents)
+    monkeypatch.setattr(module, "MIRRORS", (DEAD, f"{url}/bad", f"{url}/good"))
+    assert download(tmp_path / "kept")
+    assert read_folder(tmp_path / "kept").keys() == contents.keys()
+
+
+def test_no_good_copy(
+    site: tuple[str, Path],
+    contents: dict[str, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    url, root = site
+    fill(root, contents | {"t10k-labels-idx1-ubyte": b"other"})
+    monkeypatch.setattr(module, "MIRRORS", (url,))
+    assert not download(tmp_path / "kept")
+
+
+def test_nobody_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "MIRRORS", (DEAD,))
+    assert not download(tmp_path / "kept")
+    assert not (tmp_path / "kept").exists()
+
+
+def test_silent_mirror_is_not_waited_for(
+    site: tuple[str, Path], contents: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+):
+    url, root = site
+    fill(root, contents)
+    released = threading.Event()
+    head = module.requests.head
+
+    def slow(address: str, **options: object) -> object:
+        if address.startswith("http://silent"):
+            released.wait(30)
+            raise module.requests.ConnectionError
+        return head(address, **options)
+
+    monkeypatch.setattr(module.requests, "head", slow)
+    monkeypatch.setattr(module, "ANSWER_SECONDS", 1.0)
+    assert answering(("http://silent", url)) == [url]
+    assert not released.is_set()
+    released.set()

@@ -1,0 +1,22 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from hierprune.examples.lenet.task import RECIPES
+from hierprune.studies.check import check_task
+from hierprune.studies.source import READY_MADE, TaskSource
+
+torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize("name", [name for name in READY_MADE if name.endswith("mnist")])
+def test_ready_made_task(name: str, folder: Path):
+    task = TaskSource.parse(name, data_dir=folder).load()
+    check_task(task)
+    assert (task.name, task.data) == (name, "mnist")
+    assert task.training == RECIPES["mnist"].training
+    torch.manual_seed(0)
+    first = next(iter(task.train))[1]
+    assert not next(iter(task.train))[1].equal(first)
+    assert len(first) == 100
