@@ -10,9 +10,9 @@
     outcome    once told: everything measured as ``values``, ``interval`` by objective, ``seconds``
                by step, ``kind`` and ``error``
 
-The values of the study's objectives stand in the trial itself too, in their order. A finished trial
-is COMPLETE, or FAIL with a ``kind``. A FAIL that a later trial names in ``retry_of`` was interrupted
-and is no failure of its plan; every other FAIL is final.
+The values of the study's objectives stand in the trial itself too, in their order. A finished
+trial is COMPLETE, or FAIL with a ``kind``. A FAIL that a later trial names in ``retry_of`` was
+interrupted and is no failure of its plan; every other FAIL is final.
 """
 
 from __future__ import annotations

@@ -7,13 +7,14 @@ import json
 import threading
 from pathlib import Path
 
+from toy import DIRECTIONS, proposer
+
 from hierprune.studies.drive import drive
 from hierprune.studies.executor import Executor, RecipeSpec
 from hierprune.studies.ledger import Ledger
 from hierprune.studies.local import LocalExecutor
 from hierprune.studies.signals import clean_stop
 from hierprune.studies.storage import open_storage
-from toy import DIRECTIONS, proposer
 
 
 def main() -> None:

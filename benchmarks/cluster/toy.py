@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from optuna.distributions import FloatDistribution
+from optuna.trial import FrozenTrial, TrialState
+
 from hierprune.pruners.plan import PruningPlan
 from hierprune.search.proposal import Proposal, Propose
 from hierprune.studies.trial import Outcome, Trial
-from optuna.distributions import FloatDistribution
-from optuna.trial import FrozenTrial, TrialState
 
 DIRECTIONS = {"accuracy": "maximize", "latency": "minimize", "size": "minimize"}
 
@@ -72,6 +73,17 @@ def dying(**_: object) -> Callable[[Trial], Outcome]:
     """A factory that takes its process with it."""
     os.kill(os.getpid(), signal.SIGSEGV)
     raise AssertionError
+
+
+def chatty(**_: object) -> Callable[[Trial], Outcome]:
+    """A recipe that prints and tells its number of threads."""
+
+    def evaluate(trial: Trial) -> Outcome:
+        print("a line on standard output")
+        os.system("echo a line of the C library")
+        return Outcome(trial.number, {"threads": float(os.environ["OMP_NUM_THREADS"])})
+
+    return evaluate
 
 
 def good(trial: Trial) -> dict[str, float]:
