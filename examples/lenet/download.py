@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pooch
-import requests
 
 from .idx import FILES, is_canonical, read_file
 
@@ -34,12 +35,10 @@ def answering(mirrors: tuple[str, ...]) -> list[str]:
     found: list[str] = []
 
     def ask(mirror: str) -> None:
-        try:
-            url = f"{mirror}/t10k-labels-idx1-ubyte.gz"
-            if requests.head(url, timeout=ANSWER_SECONDS, allow_redirects=True).ok:
+        with suppress(OSError):
+            question = Request(f"{mirror}/t10k-labels-idx1-ubyte.gz", method="HEAD")
+            with urlopen(question, timeout=ANSWER_SECONDS):
                 found.append(mirror)
-        except requests.RequestException:
-            pass
 
     threads = [threading.Thread(target=ask, args=(m,), daemon=True) for m in mirrors]
     for thread in threads:
@@ -65,7 +64,7 @@ def fetch(folder: Path, name: str, mirrors: list[str]) -> bool:
                 path=folder,
                 downloader=pooch.HTTPDownloader(timeout=READ_SECONDS),
             )
-        except (requests.RequestException, OSError):
+        except OSError:
             continue
     data = read_file(folder, name)
     return data is not None and is_canonical(name, data)

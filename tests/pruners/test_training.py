@@ -3,12 +3,13 @@ import math
 
 import pytest
 import torch
-from hierprune.errors import UsageError
-from hierprune.pruners.training import count_batches, make_optimizer, schedule, train
-from hierprune.task import Task
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
+
+from hierprune.errors import UsageError
+from hierprune.pruners.training import count_batches, make_optimizer, schedule, train
+from hierprune.task import Task
 
 torch.set_num_threads(1)
 

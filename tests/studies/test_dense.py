@@ -108,6 +108,14 @@ def test_loaders_shuffled_by_the_global_generator_do_not_disturb(tmp_path: Path,
     assert len(runs) == 2
 
 
+def test_cache_that_cannot_be_written_costs_time_only(tmp_path: Path, runs: list[str]):
+    blocked = tmp_path / "file"
+    blocked.touch()
+    for _ in range(2):
+        assert not dense_model(TASK, blocked / "cache").training
+    assert len(runs) == 2
+
+
 def test_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("HIERPRUNE_CACHE", str(tmp_path))
     assert default_cache() == tmp_path

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from hierprune.errors import UsageError
 from hierprune.studies.source import READY_MADE, TaskSource, parse_setting
 

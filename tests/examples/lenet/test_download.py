@@ -4,6 +4,7 @@ import http.server
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import Request
 
 import pytest
 
@@ -77,15 +78,15 @@ def test_silent_mirror_is_not_waited_for(
     url, root = site
     fill(root, contents)
     released = threading.Event()
-    head = module.requests.head
+    urlopen = module.urlopen
 
-    def slow(address: str, **options: object) -> object:
-        if address.startswith("http://silent"):
+    def slow(question: Request, timeout: float) -> object:
+        if question.host == "silent":
             released.wait(30)
-            raise module.requests.ConnectionError
-        return head(address, **options)
+            raise ConnectionError
+        return urlopen(question, timeout=timeout)
 
-    monkeypatch.setattr(module.requests, "head", slow)
+    monkeypatch.setattr(module, "urlopen", slow)
     monkeypatch.setattr(module, "ANSWER_SECONDS", 1.0)
     assert answering(("http://silent", url)) == [url]
     assert not released.is_set()
