@@ -136,8 +136,8 @@ def allocation(name: str) -> Allocation:
 def fit(path: Path, cost: CostModel, density: float, budget: str, offsets: Floats) -> Ints:
     """Widths (G,) on ``path``, bent by ``offsets``, whose cost meets the budget exactly.
 
-    The cost is at most ``density`` of the dense cost and misses it by less than one unit; every
-    group keeps at least one unit, also where that alone costs more.
+    The cost is at most ``density`` of the dense cost and misses it by less than one step of a
+    group; every group keeps at least its floor, also where that alone costs more.
 
     Args:
         path: the base allocation.
@@ -155,7 +155,7 @@ def fit(path: Path, cost: CostModel, density: float, budget: str, offsets: Float
     target = round(target) if budget == "units" else target + 0.5
 
     def affordable(densities: Floats) -> bool:
-        return cost.cost(floors(densities, cost.widths), budget) <= target
+        return cost.cost(floors(densities, cost), budget) <= target
 
     position = bisect(lambda p: affordable(path(p)), 0.0, 1.0)
     base = path(position)
@@ -177,24 +177,23 @@ def bisect(holds: Callable[[float], bool], low: float, high: float) -> float:
 
 
 def top_up(densities: Floats, cost: CostModel, target: float, budget: str) -> Ints:
-    """Whole widths below ``densities``, then one unit more where the budget still has room.
+    """Allowed widths below ``densities``, then a step more where the budget still has room.
 
     Groups that lost most by rounding down come first.
     """
-    widths = floors(densities, cost.widths)
-    remainders = densities * cost.widths - widths
+    widths = floors(densities, cost)
+    remainders = (densities * cost.widths - widths) / cost.step
+    wider = cost.wider(widths)
     for g in np.argsort(-remainders, kind="stable"):
-        if widths[g] < cost.widths[g]:
-            widths[g] += 1
-            if cost.cost(widths, budget) > target:
-                widths[g] -= 1
+        narrow, widths[g] = widths[g], wider[g]
+        if cost.cost(widths, budget) > target:
+            widths[g] = narrow
     return widths
 
 
-def floors(densities: Floats, widths: Ints) -> Ints:
-    """Whole units at these densities, at least one of each group."""
-    whole = np.floor(densities * widths + EDGE).astype(np.int64)
-    return np.clip(whole, 1, widths)
+def floors(densities: Floats, cost: CostModel) -> Ints:
+    """The allowed widths at or below these densities."""
+    return cost.snap(np.floor(densities * cost.widths + EDGE))
 
 
 def sigmoid(x: Floats) -> Floats:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.utils.hooks import RemovableHandle
 
-from ..task import Batch, Task, batch_size, forward, head, head_of
-from .layers import Conv, Layer, linear_maps
+from ..task import Batch, Task, batch_size, head, head_of
+from .uses import LinearUse, features, visit_uses
 
 SAMPLES = 512
 MAX_FEATURES = 8192
@@ -50,116 +48,88 @@ def take(batches: Iterable[Batch], samples: int) -> Iterable[Batch]:
 
 @dataclass(frozen=True)
 class InputStatistics:
-    """Moments of one layer's dense inputs.
+    """Moments of what one parameter is multiplied by in the dense model.
 
     Attributes:
-        gram: mean of u u^T over samples and positions, shape (n, n), where u holds the input
-            features in the order of the flattened weight, and a constant 1 at the end if the layer
-            has a bias; ``None`` above ``MAX_FEATURES`` and for grouped or transposed convolutions.
-        mean_abs: mean of |x| per input channel, shape (inputs,).
+        use: how the parameter is used as a matrix.
+        gram: mean of u u^T over samples and positions for every group of a convolution (one
+            otherwise), shape (groups, n, n), where u holds the input features in the order of
+            :func:`~hierprune.pruners.uses.matrix`; ``None`` above ``MAX_FEATURES``.
+        mean_abs: mean of |x| per input, shape (inputs,).
     """
 
+    use: LinearUse
     gram: Tensor | None
     mean_abs: Tensor
 
 
-def input_statistics(model: nn.Module, calibration: Calibration) -> dict[str, InputStatistics]:
-    """Statistics of every linear map's inputs, by module name; modules not reached are absent.
+Statistics = Mapping[str, InputStatistics]
+"""By the name of the weight."""
 
-    ``model`` runs in eval mode and is left as it was.
+
+def input_statistics(model: nn.Module, calibration: Calibration) -> dict[str, InputStatistics]:
+    """Statistics of the inputs of every parameter that is used as a matrix.
+
+    A parameter that is used in several ways (an embedding that is also the output layer) has no
+    Gram matrix. ``model`` runs in eval mode and is left as it was.
     """
-    sums = {layer.name: RunningSum(layer) for layer in linear_maps(model)}
-    handles: list[RemovableHandle] = []
-    was_training = model.training
-    model.eval()
-    try:
-        for layer in linear_maps(model):
-            handles.append(layer.module.register_forward_pre_hook(sums[layer.name].add))
-        rows = MAX_ROWS // max(1, len(calibration.batches))
-        with torch.no_grad():
-            for inputs, _ in calibration.batches:
-                for running in sums.values():
-                    running.rows_left = rows
-                forward(model, inputs)
-    finally:
-        for handle in handles:
-            handle.remove()
-        model.train(was_training)
-    return {name: running.mean() for name, running in sums.items() if running.count}
+    weights = dict(model.named_parameters())
+    sums: dict[str, RunningSum] = {}
+    shared: set[str] = set()
+    rows = MAX_ROWS // max(1, len(calibration.batches))
+
+    def visit(use: LinearUse, x: Tensor) -> None:
+        running = sums.setdefault(use.weight, RunningSum(use, weights[use.weight]))
+        if running.use == use:
+            running.add(x)
+        else:
+            shared.add(use.weight)
+
+    for inputs, _ in calibration.batches:
+        for running in sums.values():
+            running.rows_left = rows
+        shared |= visit_uses(model, inputs, visit)
+    means = {name: running.mean() for name, running in sums.items()}
+    return {n: replace(m, gram=None) if n in shared else m for n, m in means.items()}
 
 
 class RunningSum:
-    """Adds up one layer's input moments, call by call."""
+    """Adds up the input moments of one use, call by call."""
 
-    def __init__(self, layer: Layer) -> None:
-        self.layer = layer
+    def __init__(self, use: LinearUse, weight: Tensor) -> None:
+        self.use = use
+        self.weight = weight
         self.gram: Tensor | None = None
         self.gram_rows = 0
         self.abs_sum: Tensor | float = 0.0
         self.count = 0
         self.rows_left = MAX_ROWS
 
-    def add(self, module: nn.Module, args: tuple[Tensor, ...]) -> None:
-        """Forward pre-hook: take in the inputs of one call."""
-        x = args[0]
-        spatial = len(module.kernel_size) if isinstance(module, Conv) else 0
-        channels_last = x.movedim(-1 - spatial, -1).flatten(0, -2)  # (rows, inputs)
+    def add(self, x: Tensor) -> None:
+        """Take in the inputs of one call: (rows, inputs), or (N, inputs, positions...)."""
+        channels_last = x if self.use.convolution is None else x.movedim(1, -1).flatten(0, -2)
         self.abs_sum = self.abs_sum + channels_last.abs().sum(dim=0)
         self.count += len(channels_last)
-        if has_gram(self.layer) and self.rows_left > 0:
-            self.add_gram(features(self.layer, x))
+        if self.rows_left > 0 and self.has_gram():
+            self.add_gram(features(self.use, self.weight, x))
+
+    def has_gram(self) -> bool:
+        """Whether a Gram matrix is worth its memory."""
+        settings = self.use.convolution
+        if settings is not None and settings.transposed and settings.groups > 1:
+            return False
+        kernel = self.weight.shape[2:].numel() if settings else 1
+        return self.weight.shape[self.use.in_dim] * kernel <= MAX_FEATURES
 
     def add_gram(self, u: Tensor) -> None:
-        """Add u^T u of feature rows, shape (rows, n), thinned to the rows left."""
-        if u.shape[1] > MAX_FEATURES:
-            return
-        u = u[:: -(-len(u) // self.rows_left)]
-        self.rows_left -= len(u)
-        self.gram_rows += len(u)
-        update = u.T @ u
+        """Add u^T u of feature rows, shape (groups, rows, n), thinned to the rows left."""
+        u = u[:, :: -(-u.shape[1] // self.rows_left)]
+        self.rows_left -= u.shape[1]
+        self.gram_rows += u.shape[1]
+        update = u.transpose(1, 2) @ u
         self.gram = update if self.gram is None else self.gram.add_(update)
 
     def mean(self) -> InputStatistics:
         """The means over everything added."""
         gram = None if self.gram is None else self.gram / self.gram_rows
-        return InputStatistics(gram, torch.as_tensor(self.abs_sum) / self.count)
-
-
-def has_gram(layer: Layer) -> bool:
-    """Whether the layer's output is a plain matrix product with unfolded inputs."""
-    module = layer.module
-    if not isinstance(module, Conv):
-        return True
-    zero_padded = module.padding_mode == "zeros" and not isinstance(module.padding, str)
-    return module.groups == 1 and not module.transposed and zero_padded
-
-
-def features(layer: Layer, x: Tensor) -> Tensor:
-    """Input features of every output position, shape (rows, n), 1 appended if there is a bias.
-
-    Convolutions are unfolded: a row holds (inputs x kernel) values in the weight's own order.
-    """
-    module = layer.module
-    u = unfold(module, x) if isinstance(module, Conv) else x.flatten(0, -2)
-    if module.bias is not None:
-        u = torch.cat([u, u.new_ones(len(u), 1)], dim=1)
-    return u
-
-
-def unfold(module: Conv, x: Tensor) -> Tensor:
-    """Patches that a convolution reads, any spatial dimensions, shape (rows, inputs * kernel)."""
-    if x.dim() == len(module.kernel_size) + 1:
-        x = x.unsqueeze(0)
-    assert not isinstance(module.padding, str)
-    x = F.pad(x, [p for pad in reversed(module.padding) for p in (pad, pad)])
-    for d, (size, step, gap) in enumerate(
-        zip(module.kernel_size, module.stride, module.dilation, strict=True)
-    ):
-        span = gap * (size - 1) + 1
-        x = x.unfold(2 + d, span, step)[..., ::gap]  # (N, C, positions..., kernel...)
-    spatial = len(module.kernel_size)
-    x = x.movedim(1, 1 + spatial)  # (N, positions..., C, kernel...)
-    return x.flatten(1 + spatial).flatten(0, spatial)
-
-
-Statistics = Mapping[str, InputStatistics]
+        return InputStatistics(self.use, gram, torch.as_tensor(self.abs_sum) / self.count)

@@ -30,6 +30,8 @@ class CostModel:
     Attributes:
         names: of the groups, in the order of every width vector.
         widths: units of each group in the dense model, shape (G,).
+        floor: fewest units that may stay of each group, shape (G,).
+        step: units of each group that come and go together beyond the floor, shape (G,).
         base: positions outside all groups, per tensor and dimension, shape (T, D); padded with 1.
         slope: positions per unit, shape (T, D, G).
         macs_per_element: shape (T,).
@@ -37,6 +39,8 @@ class CostModel:
 
     names: tuple[str, ...]
     widths: Ints
+    floor: Ints
+    step: Ints
     base: Floats
     slope: Floats
     macs_per_element: Floats
@@ -59,13 +63,15 @@ class CostModel:
                 row = index[cut.tensor]
                 if group.size:
                     base[row] = [0.0] + [1.0] * (depth - 1)
-                    slope[row, 0, g] = 1.0
+                    slope[row, 0, g] = math.prod(tree.tensors[row].shape) / group.size
                 else:
                     per_unit = len(cut.indices[0])
                     base[row, cut.dim] -= per_unit * group.width
                     slope[row, cut.dim, g] += per_unit
         names = tuple(g.name for g in groups)
-        return cls(names, np.array([g.width for g in groups], np.int64), base, slope, macs)
+        counts = np.array([(g.width, g.floor, g.step) for g in groups], np.int64).reshape(-1, 3)
+        width, floor, step = counts.T
+        return cls(names, width, floor, step, base, slope, macs)
 
     def elements(self, widths: Floats | Ints) -> Floats:
         """Elements of every tensor at these widths, shape (G,) -> (T,)."""
@@ -89,7 +95,21 @@ class CostModel:
     def vector(self, densities: Mapping[str, float]) -> Ints:
         """Widths (G,) of densities by group name; groups not named stay dense."""
         shares = np.array([densities.get(name, 1.0) for name in self.names])
-        return np.maximum(1, np.rint(shares * self.widths)).astype(np.int64)
+        return self.snap(np.rint(shares * self.widths))
+
+    def snap(self, units: Floats) -> Ints:
+        """The nearest allowed widths at or below ``units`` (G,); the floor where that is more.
+
+        Allowed are the floor plus whole steps, and the dense width.
+        """
+        steps = np.maximum(0, np.floor((units - self.floor) / self.step))
+        stepped = np.minimum(self.floor + steps * self.step, self.widths)
+        return np.where(units >= self.widths, self.widths, stepped).astype(np.int64)
+
+    def wider(self, widths: Ints) -> Ints:
+        """The next allowed widths above, or the dense ones."""
+        wider: Ints = np.minimum(widths + self.step, self.widths)
+        return wider
 
     def densities(self, widths: Ints) -> dict[str, float]:
         """Densities by group name; :meth:`vector` gives the same widths back."""

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from .allocation import Path, allocation
 from .calibration import Calibration, Statistics
 from .cost import CostModel, Floats
 from .criteria import Random, Saliency, criterion
+from .pattern import Single, inverse_order, parse
 from .tree import Group, ModelTree
 
 
@@ -36,34 +36,56 @@ class Dense:
     statistics: Statistics = field(default_factory=dict)
     saliency: dict[tuple[str, str], Saliency] = field(default_factory=dict)
     sha256: str = ""
-    _order: dict[tuple[str, str], Mapping[str, Tensor]] = field(default_factory=dict)
+    _ranks: dict[tuple[str, str], Mapping[str, Tensor]] = field(default_factory=dict)
 
     def scores(self, name: str, granularity: str, seed: int = 0) -> Saliency:
-        """Saliency of every group by criterion; computed when first asked for.
+        """Saliency of every unit by criterion; computed when first asked for.
 
         Only the criterion ``"random"`` depends on ``seed``.
         """
-        groups = self.tree.units(granularity)
+        pattern = parse(granularity)
+        if pattern is None or isinstance(pattern, Single):
+            return self.elementary(name, "channel" if pattern is None else "weight", seed)
+        elements = self.elementary(name, "weight", seed)
+        return {g.name: pattern.pooled(self.shaped(g, elements)) for g in self.units(granularity)}
+
+    def elementary(self, name: str, granularity: str, seed: int) -> Saliency:
+        """Saliency of structures, or of single weights."""
         if name == "random":
-            return Random(seed)(self.model, groups, self.calibration)
+            return Random(seed)(self.model, self.units(granularity), self.calibration)
         key = (name, granularity)
         if key not in self.saliency:
+            groups = self.units(granularity)
             self.saliency[key] = criterion(name)(self.model, groups, self.calibration)
         return self.saliency[key]
 
-    def order(self, name: str, granularity: str, seed: int = 0) -> Mapping[str, Tensor]:
-        """Units of every group, the most salient first, shape (width,) each."""
-        if name == "random":
-            return descending(self.scores(name, granularity, seed))
-        key = (name, granularity)
-        if key not in self._order:
-            self._order[key] = descending(self.scores(name, granularity))
-        return self._order[key]
+    def ranks(self, name: str, granularity: str, seed: int = 0) -> Mapping[str, Tensor]:
+        """For every group the number of units that outrank a unit, or an element's unit.
 
+        Shape (width,) for structures, the weight's own shape for patterns of single weights.
+        """
+        key = (name if name != "random" else f"random {seed}", granularity)
+        if key not in self._ranks:
+            self._ranks[key] = self.ranked(name, granularity, seed)
+        return self._ranks[key]
 
-def descending(scores: Saliency) -> dict[str, Tensor]:
-    """Positions by falling score; equal scores keep their order."""
-    return {g: torch.argsort(s, descending=True, stable=True) for g, s in scores.items()}
+    def ranked(self, name: str, granularity: str, seed: int) -> dict[str, Tensor]:
+        """:meth:`ranks`, computed."""
+        pattern, groups = parse(granularity), self.units(granularity)
+        if pattern is None:
+            scores = self.scores(name, granularity, seed)
+            return {g.name: inverse_order(scores[g.name]) for g in groups}
+        elements = self.elementary(name, "weight", seed)
+        return {g.name: pattern.ranks(self.shaped(g, elements)) for g in groups}
+
+    def units(self, granularity: str) -> tuple[Group, ...]:
+        """The groups of a granularity."""
+        return self.tree.units(granularity)
+
+    def shaped(self, group: Group, elements: Saliency) -> Tensor:
+        """Scores of a weight's elements in its own shape."""
+        shapes = {t.name: t.shape for t in self.tree.tensors}
+        return elements[group.name].view(shapes[group.cuts[0].tensor])
 
 
 def allocation_path(
@@ -76,7 +98,7 @@ def allocation_path(
     """
     groups = tree.units(granularity)
     scores = [saliency[g.name].double().numpy() for g in groups]
-    if granularity != "weight":
+    if granularity == "channel":
         scores = [relative_to_mean(s) for s in scores]
     shapes = {t.name: t.shape for t in tree.tensors}
     return allocation(name)(cost, scores, [producer_shape(g, shapes) for g in groups])
@@ -89,8 +111,8 @@ def relative_to_mean(scores: Floats) -> Floats:
 
 
 def producer_shape(group: Group, shapes: Mapping[str, Sequence[int]]) -> tuple[int, ...]:
-    """Shape of the largest parameter along whose first dimension the group's units lie."""
-    along = [c.tensor for c in group.cuts if c.tensor in shapes and c.dim <= 0]
+    """Shape of the largest parameter that makes the group's units."""
+    along = [c.tensor for c in group.cuts if c.tensor in shapes and not c.reads]
     candidates = along or [c.tensor for c in group.cuts if c.tensor in shapes]
     found = [tuple(shapes[t]) for t in candidates]
     return max(found, key=lambda shape: (len(shape), math.prod(shape)))

@@ -18,14 +18,13 @@ from .calibration import Calibration, input_statistics
 from .cost import BUDGETS, CostModel
 from .criteria import CRITERIA
 from .dense import Dense, allocation_path
+from .pattern import parse
 from .plan import PruningPlan, Recovery
 from .recalibrate import recalibrate
 from .reconstruct import reconstruct_cut, reconstruct_masked
 from .surgery import cut
 from .trace import build_tree
 from .tree import ModelTree, kept_positions
-
-GRANULARITIES = ("channel", "weight")
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def apply_plan(dense: Dense, plan: PruningPlan) -> tuple[nn.Module, PruningPlan]
     Returns:
         The model, and the plan with the units kept.
     """
-    if plan.granularity == "weight":
+    if parse(plan.granularity) is not None:
         pruned = drop_weights(dense, plan)
         if plan.recovery.reconstruct:
             reconstruct_masked(pruned, dense.model, dense.statistics)
@@ -72,11 +71,11 @@ def kept_units(dense: Dense, plan: PruningPlan) -> dict[str, tuple[int, ...]]:
     Raises:
         UsageError: the plan names a group that the model does not have.
     """
-    order = dense.order(plan.criterion, plan.granularity, plan.seed)
+    ranks = dense.ranks(plan.criterion, plan.granularity, plan.seed)
     keep = {}
     for group, count in counts(dense, plan).items():
-        if count < len(order[group]):
-            keep[group] = tuple(sorted(order[group][:count].tolist()))
+        if count < len(ranks[group]):
+            keep[group] = tuple(torch.nonzero(ranks[group] < count).flatten().tolist())
     return keep
 
 
@@ -84,21 +83,21 @@ def kept_units(dense: Dense, plan: PruningPlan) -> dict[str, tuple[int, ...]]:
 def drop_weights(dense: Dense, plan: PruningPlan) -> nn.Module:
     """A copy of the dense model with the least salient weights of every group set to zero."""
     pruned = copy.deepcopy(dense.model)
-    order = dense.order(plan.criterion, plan.granularity, plan.seed)
+    ranks = dense.ranks(plan.criterion, plan.granularity, plan.seed)
     parameters = dict(pruned.named_parameters())
     tensors = {g.name: g.cuts[0].tensor for g in dense.tree.weights}
     for group, count in counts(dense, plan).items():
-        parameters[tensors[group]].view(-1)[order[group][count:]] = 0
+        parameters[tensors[group]].masked_fill_(ranks[group] >= count, 0.0)
     return pruned
 
 
 def counts(dense: Dense, plan: PruningPlan) -> dict[str, int]:
     """Units to keep by group, for the groups that the plan names."""
-    widths = {g.name: g.width for g in dense.tree.units(plan.granularity)}
-    for group in plan.density:
-        if group not in widths:
-            raise unknown("group", group, widths)
-    return {g: max(1, round(d * widths[g])) for g, d in plan.density.items()}
+    groups = {g.name: g for g in dense.units(plan.granularity)}
+    for name in plan.density:
+        if name not in groups:
+            raise unknown("group", name, groups)
+    return {n: max(groups[n].floor, round(d * groups[n].width)) for n, d in plan.density.items()}
 
 
 def prune(
@@ -119,7 +118,8 @@ def prune(
         model: trained; it is left as it was.
         example_inputs: what one forward takes, batch of 1 or 2.
         density: share to keep of everything, in (0, 1], or of each group by name.
-        granularity: ``"channel"`` removes structures, ``"weight"`` zeroes single weights.
+        granularity: ``"channel"`` removes structures, ``"weight"`` zeroes single weights,
+            ``"2:4"`` all but 2 of 4 neighbours, ``"4x1"`` whole blocks.
         criterion: ranks the units: one of ``CRITERIA``.
         allocation: splits the density over groups: one of ``ALLOCATIONS``.
         budget: what the density counts: ``"units"``, ``"params"`` or ``"macs"`` of the whole model.
@@ -135,10 +135,6 @@ def prune(
         granularity=granularity, criterion=criterion, allocation=allocation, budget=budget
     )
     batches = tuple(as_batch(b) for b in calibration or ())
-    if criterion in ("activation", "taylor") and not batches:
-        raise UsageError(
-            f"criterion {criterion!r} needs calibration batches; pass calibration=[...]"
-        )
     tree = build_tree(model, example_inputs)
     data = Calibration(batches, loss)
     statistics = input_statistics(model, data) if batches else {}
@@ -179,13 +175,14 @@ def at_density(dense: Dense, plan: PruningPlan, density: float) -> PruningPlan:
 def check_choices(**chosen: str) -> None:
     """Raise :class:`UsageError` for a name that is not among the known ones of its kind."""
     known: Mapping[str, Iterable[str]] = {
-        "granularity": GRANULARITIES,
         "criterion": CRITERIA,
         "allocation": ALLOCATIONS,
         "budget": BUDGETS,
     }
     for kind, name in chosen.items():
-        if name not in known[kind]:
+        if kind == "granularity":
+            parse(name)
+        elif name not in known[kind]:
             raise unknown(kind, name, known[kind])
 
 

@@ -6,8 +6,10 @@ E|W u - W' u_S|^2 + lambda |W' - W_S|^2, so
 
     W' (G_SS + lambda I) = W G_:S + lambda W_S.
 
-G is measured once on the dense model; a trial pays one small Cholesky solve per layer. Relatives:
-He et al. 2017, arXiv:1707.06168, eq. (5); Luo et al. 2017 (ThiNet), arXiv:1707.06342, eq. (7).
+G is measured once on the dense model; a trial pays one small Cholesky solve per layer. It serves
+every parameter that is used as a matrix: linear layers, convolutions, projections of attention,
+input and recurrent weights. Relatives: He et al. 2017, arXiv:1707.06168, eq. (5); Luo et al. 2017
+(ThiNet), arXiv:1707.06342, eq. (7).
 """
 
 from __future__ import annotations
@@ -17,8 +19,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from .calibration import Statistics
-from .layers import Layer, by_weight, linear_maps
+from .calibration import InputStatistics, Statistics
+from .uses import LinearUse, matrix, set_matrix
 
 RIDGE = 1e-3
 """lambda over the mean diagonal of G_SS."""
@@ -33,26 +35,36 @@ def reconstruct_cut(
     statistics: Statistics,
     kept: Mapping[tuple[str, int], Sequence[int]],
 ) -> None:
-    """Re-solve, in place, every layer of ``pruned`` that lost inputs.
+    """Re-solve, in place, every weight of ``pruned`` that lost inputs.
 
     Args:
         pruned: the cut model.
         dense: the model it was cut from.
-        statistics: of the dense model's inputs; layers without a Gram matrix are left alone.
+        statistics: of the dense model's inputs; weights without a Gram matrix are left alone.
         kept: what stayed of every tensor dimension that lost something.
     """
-    originals = by_weight(dense)
-    for layer in linear_maps(pruned):
-        inputs = kept.get((layer.weight_name, layer.in_dim))
-        gram = gram_of(statistics, layer)
-        if inputs is None or gram is None:
+    wide, slim = dict(dense.named_parameters()), dict(pruned.named_parameters())
+    for name, stats in statistics.items():
+        inputs = kept.get((name, stats.use.in_dim))
+        if inputs is None or stats.gram is None:
             continue
-        wide = flat_weight(originals[layer.weight_name])  # (outputs, n)
-        outputs = kept.get((layer.weight_name, layer.out_dim))
-        if outputs is not None:
-            wide = wide[torch.tensor(outputs)]
-        survivors = feature_positions(originals[layer.weight_name], inputs)
-        set_flat_weight(layer, solve(wide, gram, survivors))
+        outputs = kept.get((name, stats.use.out_dim), range(wide[name].shape[stats.use.out_dim]))
+        solved = solve_groups(stats, wide, inputs)  # (groups, outputs, s)
+        rows = solved.flatten(0, 1)[torch.tensor(list(outputs))]
+        bias = slim[stats.use.bias] if stats.use.bias else None
+        set_matrix(stats.use, slim[name], bias, rows.unflatten(0, (solved.shape[0], -1)))
+
+
+def solve_groups(
+    stats: InputStatistics, wide: Mapping[str, Tensor], inputs: Sequence[int]
+) -> Tensor:
+    """W' for every group of a convolution (one otherwise), shape (groups, outputs, s)."""
+    use = stats.use
+    assert stats.gram is not None
+    weight = wide[use.weight]
+    flat = matrix(use, weight, wide[use.bias] if use.bias else None)
+    survivors = feature_positions(use, weight, inputs)
+    return torch.stack([solve(w, g, survivors) for w, g in zip(flat, stats.gram, strict=True)])
 
 
 @torch.no_grad()
@@ -61,20 +73,18 @@ def reconstruct_masked(pruned: nn.Module, dense: nn.Module, statistics: Statisti
 
     Every output row has its own survivors S: the weights that are not zero in ``pruned``.
     """
-    originals = by_weight(dense)
-    for layer in linear_maps(pruned):
-        gram = gram_of(statistics, layer)
-        if gram is None or bool((layer.weight != 0).all()):
+    wide, slim = dict(dense.named_parameters()), dict(pruned.named_parameters())
+    for name, stats in statistics.items():
+        if stats.gram is None or bool((slim[name] != 0).all()):
             continue
-        alive = flat_weight(layer) != 0
-        if layer.module.bias is not None:
-            alive[:, -1] = True
-        set_flat_weight(layer, solve_rows(flat_weight(originals[layer.weight_name]), gram, alive))
-
-
-def gram_of(statistics: Statistics, layer: Layer) -> Tensor | None:
-    """The Gram matrix of a layer's dense inputs, if there is one."""
-    return statistics[layer.name].gram if layer.name in statistics else None
+        use = stats.use
+        biases = (slim[use.bias], wide[use.bias]) if use.bias else (None, None)
+        sparse, full = matrix(use, slim[name], biases[0]), matrix(use, wide[name], biases[1])
+        alive = sparse != 0
+        if use.bias is not None:
+            alive[..., -1] = True
+        solved = [solve_rows(*part) for part in zip(full, stats.gram, alive, strict=True)]
+        set_matrix(use, slim[name], biases[0], torch.stack(solved))
 
 
 def solve(wide: Tensor, gram: Tensor, survivors: Tensor) -> Tensor:
@@ -126,26 +136,10 @@ def cholesky_solve(system: Tensor, right: Tensor) -> Tensor:
     return torch.cholesky_solve(right.to(factor.dtype), factor).to(right.dtype)
 
 
-def flat_weight(layer: Layer) -> Tensor:
-    """Weight with the bias as last column if there is one, shape (outputs, n)."""
-    weight = layer.weight.detach().flatten(1)
-    if layer.module.bias is None:
-        return weight
-    return torch.cat([weight, layer.module.bias.detach()[:, None]], dim=1)
-
-
-def set_flat_weight(layer: Layer, flat: Tensor) -> None:
-    """Write what :func:`flat_weight` read."""
-    if layer.module.bias is not None:
-        layer.module.bias.copy_(flat[:, -1])
-        flat = flat[:, :-1]
-    layer.weight.copy_(flat.reshape(layer.weight.shape))
-
-
-def feature_positions(layer: Layer, inputs: Sequence[int]) -> Tensor:
-    """Columns of :func:`flat_weight` of a dense layer that belong to these inputs, and the bias."""
-    kernel = layer.weight[0, 0].numel()
+def feature_positions(use: LinearUse, weight: Tensor, inputs: Sequence[int]) -> Tensor:
+    """Columns of the dense :func:`matrix` that belong to these inputs, and the bias."""
+    kernel = weight.shape[2:].numel() if use.convolution else 1
     columns = (torch.tensor(inputs)[:, None] * kernel + torch.arange(kernel)).flatten()
-    if layer.module.bias is None:
+    if use.bias is None:
         return columns
-    return torch.cat([columns, torch.tensor([layer.weight.shape[1] * kernel])])
+    return torch.cat([columns, torch.tensor([weight.shape[use.in_dim] * kernel])])

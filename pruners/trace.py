@@ -33,6 +33,7 @@ from .rules import RULES, Call, TraceState, UnknownCaseError
 from .rules.elementwise import is_pointwise, pointwise
 from .rules.state import tensors
 from .tree import ModelTree
+from .uses import find_uses, mark_readers
 from .verify import verify_tree
 
 LIBRARY = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
@@ -55,6 +56,7 @@ def build_tree(model: nn.Module, example_inputs: Inputs, *, verify: bool = True)
     settle_grids(traced.state)
     freeze_unused(traced)
     tree = group_units(model, traced.state, traced.sources)
+    tree = mark_readers(tree, find_uses(model, example_inputs))
     return verify_tree(model, example_inputs, tree) if verify else tree
 
 

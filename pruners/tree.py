@@ -18,8 +18,10 @@ three units. Unit 1 is row 1 of ``fc1.weight``, element 1 of ``fc1.bias`` and co
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
+
+from .pattern import parse
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,13 @@ class Cut:
         tensor: dotted name of a parameter or buffer, as in ``named_parameters()``.
         dim: the dimension that shrinks.
         indices: for every unit its positions along ``dim``; disjoint, not empty.
+        reads: whether the tensor is the matrix of a linear map and ``dim`` counts its inputs.
     """
 
     tensor: str
     dim: int
     indices: tuple[tuple[int, ...], ...]
+    reads: bool = False
 
     def positions(self, units: Iterable[int]) -> list[int]:
         """The positions of these units along ``dim``, in the order of the units."""
@@ -51,6 +55,8 @@ class Group:
         kind: ``"channel"``, ``"neuron"``, ``"head"``, ``"hidden"``, ``"embedding"``, ``"weight"``.
         cuts: where the units live; for single weights one cut with ``dim`` -1 and no indices.
         size: number of units when ``cuts`` does not tell (single weights).
+        floor: fewest units that may stay.
+        step: units that come and go together, beyond ``floor``.
     """
 
     name: str
@@ -58,6 +64,8 @@ class Group:
     kind: str
     cuts: tuple[Cut, ...]
     size: int = 0
+    floor: int = 1
+    step: int = 1
 
     @property
     def width(self) -> int:
@@ -119,8 +127,21 @@ class ModelTree:
     excluded: tuple[Excluded, ...] = ()
 
     def units(self, granularity: str) -> tuple[Group, ...]:
-        """The groups that a granularity decides on: ``"weight"`` or anything structured."""
-        return self.weights if granularity == "weight" else self.groups
+        """The groups that a granularity decides on: structures, or the weights of a pattern.
+
+        Weights that a pattern does not fit are left out.
+        """
+        pattern = parse(granularity)
+        if pattern is None:
+            return self.groups
+        shapes = {t.name: t.shape for t in self.tensors}
+        found = []
+        for group in self.weights:
+            units = pattern.units(shapes[group.cuts[0].tensor])
+            if units is not None and units > 1:
+                step = pattern.step(units)
+                found.append(replace(group, size=units, floor=pattern.floor, step=step))
+        return tuple(found)
 
     def to_json(self) -> dict[str, Any]:
         """As plain data; :meth:`from_json` gives an equal tree back."""
@@ -143,10 +164,10 @@ class ModelTree:
 def group_from_json(data: dict[str, Any]) -> Group:
     """One group from plain data."""
     cuts = tuple(
-        Cut(c["tensor"], c["dim"], tuple(tuple(unit) for unit in c["indices"]))
+        Cut(c["tensor"], c["dim"], tuple(tuple(unit) for unit in c["indices"]), c["reads"])
         for c in data["cuts"]
     )
-    return Group(data["name"], data["stage"], data["kind"], cuts, data["size"])
+    return Group(**{**data, "cuts": cuts})
 
 
 def kept_positions(

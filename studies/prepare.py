@@ -17,6 +17,7 @@ from ..pruners.cost import CostModel
 from ..pruners.dense import Dense, allocation_path
 from ..pruners.trace import build_tree
 from ..pruners.tree import ModelTree
+from ..pruners.uses import LinearUse
 from ..search.space import Landscape, SpaceOptions
 from ..task import Task
 from .dense import default_cache, dense_model
@@ -144,16 +145,24 @@ def cached_tensors(path: Path, build: Callable[[], Mapping[str, Tensor]]) -> Map
 def cached_statistics(
     path: Path, build: Callable[[], dict[str, InputStatistics]]
 ) -> dict[str, InputStatistics]:
-    """Input statistics through a safetensors file: ``<module>:gram`` and ``<module>:mean_abs``."""
+    """Input statistics through a safetensors file: ``NAME:use``, ``:gram`` and ``:mean_abs``."""
     tensors = cached_tensors(path, lambda: statistics_to_tensors(build()))
-    names = [k.removesuffix(":mean_abs") for k in tensors if k.endswith(":mean_abs")]
-    return {n: InputStatistics(tensors.get(f"{n}:gram"), tensors[f"{n}:mean_abs"]) for n in names}
+    uses = {
+        name.removesuffix(":use"): LinearUse.from_json(bytes(text.tolist()).decode())
+        for name, text in tensors.items()
+        if name.endswith(":use")
+    }
+    return {
+        n: InputStatistics(use, tensors.get(f"{n}:gram"), tensors[f"{n}:mean_abs"])
+        for n, use in uses.items()
+    }
 
 
 def statistics_to_tensors(statistics: Mapping[str, InputStatistics]) -> dict[str, Tensor]:
     """Flat tensors of input statistics."""
     tensors: dict[str, torch.Tensor] = {}
     for name, stats in statistics.items():
+        tensors[f"{name}:use"] = torch.tensor(list(stats.use.to_json().encode()), dtype=torch.uint8)
         tensors[f"{name}:mean_abs"] = stats.mean_abs
         if stats.gram is not None:
             tensors[f"{name}:gram"] = stats.gram

@@ -93,7 +93,7 @@ class Journey:
             recovery.epochs,
             lr=recovery.lr,
             seed=plan.seed,
-            hold_zeros=plan.granularity == "weight",
+            hold_zeros=plan.granularity != "channel",
         )
 
     def measure(self, model: nn.Module) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
