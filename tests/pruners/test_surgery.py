@@ -2,12 +2,13 @@ import copy
 
 import pytest
 import torch
-from hierprune.errors import UsageError
-from hierprune.pruners.surgery import cut, mask
-from hierprune.pruners.trace import build_tree
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
+
+from hierprune.errors import UsageError
+from hierprune.pruners.surgery import cut, mask
+from hierprune.pruners.trace import build_tree
 
 
 @settings(

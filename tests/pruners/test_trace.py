@@ -1,7 +1,8 @@
 import torch
+from torch import nn
+
 from hierprune.pruners.trace import build_tree
 from hierprune.pruners.tree import ModelTree
-from torch import nn
 
 GROUPS = {
     "lenet5": {"conv1": 6, "conv2": 16, "fc1": 120, "fc2": 84},
