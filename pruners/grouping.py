@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor, nn
 
+from .attributes import Claim, find_claims, resolve
 from .rules.state import Product, TraceState
 from .tree import Cut, Excluded, Group, ModelTree, TensorCost
 
@@ -39,25 +40,22 @@ class Unit:
         return tuple((source, len(at)) for source, at in sorted(self.positions.items()))
 
 
-def group_units(model: nn.Module, state: TraceState, sources: Sequence[Source]) -> ModelTree:
-    """The tree of a finished trace, not yet verified."""
-    clusters: dict[tuple[tuple[int, int], ...], list[Unit]] = defaultdict(list)
-    for unit in find_units(state, sources):
-        clusters[unit.signature].append(unit)
-    made = first_products(state)
-    named = sorted(
-        ((made.get(units[0].root), units) for units in clusters.values()),
-        key=lambda pair: (len(state.products), 0) if pair[0] is None else (pair[0], 1),
-    )
-    names = unique(owner(product_of(state, i, units, sources).parameter) for i, units in named)
-    kinds = [kind_of(model, product_of(state, i, units, sources)) for i, units in named]
+def group_units(
+    model: nn.Module, state: TraceState, sources: Sequence[Source]
+) -> tuple[ModelTree, tuple[Claim, ...]]:
+    """The tree of a finished trace, not yet verified, and the integers that may follow it."""
+    named = named_clusters(state, sources)
+    names = unique(owner(product.parameter) for product, _ in named)
     weights = weight_groups(model, state)
     stages = stage_names(list(dict.fromkeys([*names, *(name for name, _ in weights)])))
+    heads = head_labels(state)
     groups = [
-        Group(name, stages[name], kind, make_cuts(units, sources))
-        for name, kind, (_, units) in zip(names, kinds, named, strict=True)
+        Group(name, stages[name], kind_of(model, product, units, heads), make_cuts(units, sources))
+        for name, (product, units) in zip(names, named, strict=True)
     ]
-    return ModelTree(
+    members = {name: [u.root for u in units] for name, (_, units) in zip(names, named, strict=True)}
+    claims = find_claims(model, state, members, {g.name for g in groups if g.kind == "head"})
+    tree = ModelTree(
         groups=tuple(g for g in groups if g.width > 1),
         weights=tuple(
             Group(name, stages[name], "weight", (Cut(tensor, -1, ()),), size)
@@ -67,8 +65,31 @@ def group_units(model: nn.Module, state: TraceState, sources: Sequence[Source]) 
             TensorCost(name, tuple(p.shape), round(state.macs.get(name, 0)))
             for name, p in model.named_parameters()
         ),
+        attributes=resolve(claims),
         excluded=tuple(exclusions(state, groups)),
     )
+    return tree, claims
+
+
+def named_clusters(
+    state: TraceState, sources: Sequence[Source]
+) -> list[tuple[Product, list[Unit]]]:
+    """Units that are cut from the same tensors, with what makes them, in forward order."""
+    clusters: dict[tuple[tuple[int, int], ...], list[Unit]] = defaultdict(list)
+    for unit in find_units(state, sources):
+        clusters[unit.signature].append(unit)
+    made = first_products(state)
+    last = len(state.products)
+    ordered = sorted(clusters.values(), key=lambda units: made.get(units[0].root, last))
+    return [
+        (product_of(state, made.get(units[0].root), units, sources), units) for units in ordered
+    ]
+
+
+def head_labels(state: TraceState) -> set[int]:
+    """Classes that are whole rows of a grid, contracted by attention."""
+    roots = [np.unique(state.units.roots(layer).numpy()) for layer in state.heads]
+    return {int(root) for found in roots for root in found if root}
 
 
 def find_units(state: TraceState, sources: Sequence[Source]) -> list[Unit]:
@@ -133,8 +154,12 @@ def unique(names: Iterable[str]) -> list[str]:
     return result
 
 
-def kind_of(model: nn.Module, product: Product) -> str:
+def kind_of(
+    model: nn.Module, product: Product, units: Sequence[Unit], heads: Container[int]
+) -> str:
     """What the units of a product are called."""
+    if units[0].root in heads:
+        return "head"
     try:
         module = model.get_submodule(owner(product.parameter))
     except AttributeError:

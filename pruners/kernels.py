@@ -1,4 +1,4 @@
-"""Composite operations as the simple ones they are made of, for what watches a forward."""
+"""Running composite operations as the simple ones they are made of."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 @contextmanager
 def plain_kernels() -> Iterator[None]:
-    """No gradients, no fused attention or recurrent kernels while the block runs."""
+    """No fused kernels for attention, encoder layers and recurrent layers, and no gradients."""
     fast, mkldnn = torch.backends.mha.get_fastpath_enabled(), torch.backends.mkldnn.enabled
     torch.backends.mha.set_fastpath_enabled(False)
     torch.backends.mkldnn.enabled = False  # type: ignore[assignment]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UsageError, unknown
-from .masking import survivors_only, zeroed
+from .masking import faded, survivors_only
 from .sizes import update_sizes
 from .tree import Attribute, Group, ModelTree
 
@@ -49,15 +49,15 @@ def cut(model: nn.Module, tree: ModelTree, keep: Mapping[str, Sequence[int]]) ->
 def mask(model: nn.Module, tree: ModelTree, keep: Mapping[str, Sequence[int]]) -> nn.Module:
     """A copy of the dense shape that computes what :func:`cut` computes.
 
-    The removed units are zeroed wherever they are made and used, and normalisations over units
-    run over those that stay. For checks, not for speed.
+    The removed units are scaled to almost nothing wherever they are made and used, and
+    normalisations over units run over those that stay. For checks, not for speed.
 
     Raises:
         UsageError: as :func:`cut`.
     """
     removed = removed_positions(model, tree, keep)
     tensors = named_tensors(model)
-    masked = copied(model, zeroed(tensors, removed))
+    masked = copied(model, faded(tensors, removed))
     survivors_only(masked, cut(model, tree, keep), removed)
     return masked
 

@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.module import (
     register_module_forward_hook,
     register_module_forward_pre_hook,
@@ -28,10 +27,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..task import Inputs, batch_size, forward
 from .grouping import Source, group_units
+from .kernels import plain_kernels
 from .labels import UnitSpace, along, varying
+from .masking import names_norm
 from .rules import RULES, Call, TraceState, UnknownCaseError
-from .rules.elementwise import is_pointwise, pointwise
-from .rules.state import tensors
+from .rules.elementwise import factory, is_pointwise, pointwise
+from .rules.state import Rows, tensors
 from .tree import ModelTree
 from .uses import find_uses, mark_readers
 from .verify import verify_tree
@@ -49,15 +50,13 @@ def build_tree(model: nn.Module, example_inputs: Inputs, *, verify: bool = True)
         example_inputs: what one forward takes; the batch dimension first, 1 or 2 samples.
         verify: check every group against the masked dense model and drop what differs.
     """
-    rows: Mapping[tuple[int, int], list[int]] = {}
-    scout = run(model, example_inputs, UnitSpace(unite=False), rows)
-    rows = head_rows(scout.state)
-    traced = run(model, example_inputs, UnitSpace(), rows)
+    scout = run(model, example_inputs, UnitSpace(unite=False), {})
+    traced = run(model, example_inputs, UnitSpace(), head_rows(scout.state))
     settle_grids(traced.state)
     freeze_unused(traced)
-    tree = group_units(model, traced.state, traced.sources)
+    tree, claims = group_units(model, traced.state, traced.sources)
     tree = mark_readers(tree, find_uses(model, example_inputs))
-    return verify_tree(model, example_inputs, tree) if verify else tree
+    return verify_tree(model, example_inputs, tree, claims=claims) if verify else tree
 
 
 @dataclass(frozen=True)
@@ -93,8 +92,9 @@ def follow(state: TraceState, func: Any, call: Call) -> None:
     state.ordinal += 1
     state.operation = call.name
     state.inherit(call)
+    state.use(call)
     rule = RULES.get(call.name) or (pointwise if is_pointwise(func) else None)
-    made = not call.inputs and rule is not None
+    made = rule is factory
     if not made and not any(state.is_labelled(t) for t in call.inputs):
         return
     try:
@@ -109,12 +109,7 @@ def follow(state: TraceState, func: Any, call: Call) -> None:
         state.label(out, layers)
 
 
-def run(
-    model: nn.Module,
-    inputs: Inputs,
-    units: UnitSpace,
-    rows: Mapping[tuple[int, int], list[int]],
-) -> Traced:
+def run(model: nn.Module, inputs: Inputs, units: UnitSpace, rows: Rows) -> Traced:
     """Label the parameters and run a shadow of the model, which shares them, on the labels."""
     state = TraceState(units, samples=batch_size(inputs), rows=rows)
     units.locate = lambda: place(state)
@@ -126,7 +121,7 @@ def run(
         outputs = passes(shadow, inputs, state)
     state.operation = ""
     for tensor in tensors(outputs):
-        state.freeze(state.layers(tensor), "makes the model's output")
+        state.freeze([*state.layers(tensor), *state.deferred(tensor)], "makes the model's output")
     return Traced(state, sources)
 
 
@@ -161,27 +156,13 @@ def label_sources(model: nn.Module, state: TraceState) -> Iterator[Source]:
 
 
 @contextmanager
-def plain_kernels() -> Iterator[None]:
-    """Have composite operations run as the simple ones they are made of."""
-    fast, mkldnn = torch.backends.mha.get_fastpath_enabled(), torch.backends.mkldnn.enabled
-    torch.backends.mha.set_fastpath_enabled(False)
-    torch.backends.mkldnn.enabled = False  # type: ignore[assignment]
-    try:
-        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
-        torch.backends.mkldnn.enabled = mkldnn
-
-
-@contextmanager
 def module_names(model: nn.Module, state: TraceState) -> Iterator[None]:
     """Keep ``state.modules`` at the names of the running modules."""
     names = {id(m): name for name, m in model.named_modules()}
 
     def enter(module: nn.Module, args: Any) -> None:
         state.modules.append(names.get(id(module), ""))
-        state.in_norm.append("norm" in type(module).__name__.lower())
+        state.in_norm.append(names_norm(module))
 
     def leave(module: nn.Module, args: Any, output: Any) -> None:
         state.modules.pop()
@@ -212,19 +193,19 @@ def place(state: TraceState) -> str:
     return where or state.operation
 
 
-def head_rows(state: TraceState) -> dict[tuple[int, int], list[int]]:
+def head_rows(state: TraceState) -> Rows:
     """For every grid the dimensions that tell apart rows that attention contracts over."""
     row_of = np.full(state.units.size, -1)
     for labels in state.attended:
         numbers = np.broadcast_to(np.arange(len(labels))[:, None], labels.shape)
         known = labels.numpy() > 0
         row_of[labels.numpy()[known]] = numbers[known]
-    found = {}
-    for key, layer in state.grids.items():
+    found: dict[int, list[tuple[set[int], list[int]]]] = {}
+    for ordinal, layer in state.grids:
         row = torch.from_numpy(row_of[layer.numpy()])
         dims = [d for d in varying(layer) if separates(row, d)]
         if dims:
-            found[key] = dims
+            found.setdefault(ordinal, []).append((set(varying(layer)), dims))
     return found
 
 
@@ -238,7 +219,7 @@ def settle_grids(state: TraceState) -> None:
     """Grids that still vary over several dimensions lose the same positions of every row."""
     state.operation = ""
     for _ in range(3):
-        for layer in state.grids.values():
+        for _, layer in list(state.grids):
             for settled in state.units.settle([layer]):
                 state.units.tie_along(settled, varying(settled)[:-1])
 

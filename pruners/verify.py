@@ -6,47 +6,142 @@ shows; right groups agree to about 1e-15, wrong ones differ by 1e-5 and more.
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import partial
 
-import torch
-from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
+from torch import nn
 
-from ..task import Inputs, forward
-from .rules.state import tensors
-from .surgery import cut, mask
-from .tree import Excluded, Group, ModelTree
+from ..task import Inputs
+from .attributes import Claim, renamed, resolve
+from .bundles import bundle, candidates
+from .oracle import Oracle, draw
+from .tree import Attribute, Excluded, Group, ModelTree
 
-TOLERANCE = 1e-8
-DENSITIES = (0.5, 0.75, 0.25)
-"""Of the joint checks; every check draws the units anew."""
-
-Keep = Mapping[str, Sequence[int]]
+DENSITIES = (0.25, 0.5, 0.75, 1.0)
+"""Of which every group draws its own in a joint check: equal ones would hide couplings."""
+JOINT_CHECKS = 3
 
 
-def verify_tree(model: nn.Module, example_inputs: Inputs, tree: ModelTree) -> ModelTree:
-    """The tree without the groups that cannot be cut from ``model`` exactly.
+def verify_tree(
+    model: nn.Module, example_inputs: Inputs, tree: ModelTree, *, claims: Sequence[Claim] = ()
+) -> ModelTree:
+    """The tree with only such groups as can be cut from ``model`` exactly.
 
-    All groups are checked together, then, if that fails, one by one. What is dropped appears in
-    ``excluded`` with the reason.
+    All groups are checked together, each at a density of its own. If that fails, they are checked
+    one by one; those that fail alone are tried in proportion to each other, and given up if that
+    fails too: they appear in ``excluded`` with the reason.
+
+    Args:
+        model: the dense model; unchanged.
+        example_inputs: what one forward takes.
+        tree: what to check.
+        claims: what the integers of modules may follow, for groups that are put together.
     """
-    check = Check(model, example_inputs, tree)
-    if not tree.groups or not any(check.joint(tree.groups)):
+    oracle = Oracle(model, example_inputs)
+    if not tree.groups or not any(joint_faults(oracle, tree)):
         return tree
+    tree, failed = check_alone(oracle, tree)
+    tree, failed = try_bundles(oracle, tree, failed, claims)
+    return drop_culprits(oracle, without(tree, failed))
+
+
+def joint_faults(
+    oracle: Oracle, tree: ModelTree, groups: Sequence[Group] | None = None
+) -> Iterator[str]:
+    """Faults with all groups cut together, at several random choices of widths and units."""
+    for _ in range(JOINT_CHECKS):
+        keep = {}
+        for group in tree.groups if groups is None else groups:
+            density = DENSITIES[oracle.choice(len(DENSITIES))]
+            keep[group.name] = draw(group, density, oracle.generator)
+        yield oracle.fault(tree, keep)
+
+
+def check_alone(oracle: Oracle, tree: ModelTree) -> tuple[ModelTree, dict[str, str]]:
+    """Every group on its own; integers that spoil a group are dropped. Gives the faults."""
     failed: dict[str, str] = {}
     for group in tree.groups:
-        fault = check.fault({group.name: draw(group, 0.5, check.generator)})
-        if fault:
-            failed[group.name] = fault
-    good = [g for g in tree.groups if g.name not in failed]
-    while good and (faults := [f for f in check.joint(good) if f]):
-        culprit = find_culprit(good, lambda some: bool(any(check.joint(some))))
-        failed[culprit.name] = f"only together with others: {faults[0]}"
-        good.remove(culprit)
-    return without(tree, failed)
+        faults = []
+        for attributes in attribute_choices(tree.attributes, group.name):
+            trial = replace(tree, attributes=attributes)
+            faults.append(oracle.fault(trial, {group.name: draw(group, 0.5, oracle.generator)}))
+            if not faults[-1]:
+                tree = trial
+                break
+        if faults[-1]:
+            failed[group.name] = faults[0]
+    return tree, failed
+
+
+def attribute_choices(
+    attributes: tuple[Attribute, ...], group: str
+) -> Iterator[tuple[Attribute, ...]]:
+    """All attributes, then those without the ones of a group, then with a single one of these."""
+    own = [a for a in attributes if a.group == group]
+    others = tuple(a for a in attributes if a.group != group)
+    yield attributes
+    if own:
+        yield others
+    if len(own) > 1:
+        yield from ((*others, a) for a in own)
+
+
+def try_bundles(
+    oracle: Oracle, tree: ModelTree, failed: Mapping[str, str], claims: Sequence[Claim]
+) -> tuple[ModelTree, dict[str, str]]:
+    """Groups that fail alone, put together in proportion where that works."""
+    left = dict(failed)
+    for members in candidates([g for g in tree.groups if g.name in left]):
+        joined = bundle(members) if all(m.name in left for m in members) else None
+        if joined is None:
+            continue
+        trial = with_bundle(tree, members, joined, claims)
+        if not any(joint_faults(oracle, trial, [joined])):
+            tree = trial
+            claims = claims_of(claims, members, joined)
+            for member in members:
+                del left[member.name]
+    return tree, left
+
+
+def claims_of(
+    claims: Sequence[Claim], members: Sequence[Group], joined: Group
+) -> tuple[Claim, ...]:
+    """What integers follow once ``members`` are one group."""
+    times = {m.name: m.width // joined.width for m in members}
+    return renamed(claims, joined.name, times)
+
+
+def with_bundle(
+    tree: ModelTree, members: Sequence[Group], joined: Group, claims: Sequence[Claim]
+) -> ModelTree:
+    """The tree with ``joined`` in the place of the first of its members."""
+    names = {m.name for m in members}
+    groups = [joined if g.name == joined.name else g for g in tree.groups]
+    own = [a for a in resolve(claims_of(claims, members, joined)) if a.group == joined.name]
+    kept = [a for a in tree.attributes if a.group not in names]
+    return replace(
+        tree,
+        groups=tuple(g for g in groups if g is joined or g.name not in names),
+        attributes=(*kept, *own),
+    )
+
+
+def drop_culprits(oracle: Oracle, tree: ModelTree) -> ModelTree:
+    """Give up groups until the others can be cut together."""
+    while tree.groups:
+        fault = next((f for f in joint_faults(oracle, tree) if f), "")
+        if not fault:
+            break
+        culprit = find_culprit(tree.groups, partial(fails, oracle, tree))
+        tree = without(tree, {culprit.name: f"only together with others: {fault}"})
+    return tree
+
+
+def fails(oracle: Oracle, tree: ModelTree, groups: Sequence[Group]) -> bool:
+    """Whether these groups cannot be cut together."""
+    return any(joint_faults(oracle, tree, groups))
 
 
 def find_culprit(groups: Sequence[Group], fails: Callable[[Sequence[Group]], bool]) -> Group:
@@ -70,87 +165,3 @@ def without(tree: ModelTree, failed: Mapping[str, str]) -> ModelTree:
         attributes=tuple(a for a in tree.attributes if a.group not in failed),
         excluded=tree.excluded + excluded,
     )
-
-
-class Check:
-    """Compares cut and masked copies of one float64 model on random inputs."""
-
-    def __init__(self, model: nn.Module, example_inputs: Inputs, tree: ModelTree) -> None:
-        self.generator = torch.Generator().manual_seed(0)
-        self.tree = tree
-        self.model = randomized(copy.deepcopy(model).double().eval(), self.generator)
-        self.inputs = randomized_inputs(example_inputs, self.generator)
-        self.dense = self.outputs(self.model)
-
-    def joint(self, groups: Sequence[Group]) -> Iterable[str]:
-        """Faults of all groups cut together, at several random choices of units."""
-        for density in DENSITIES:
-            yield self.fault({g.name: draw(g, density, self.generator) for g in groups})
-
-    def fault(self, keep: Keep) -> str:
-        """What is wrong with the model cut to ``keep``; empty when nothing is."""
-        try:
-            small = self.outputs(cut(self.model, self.tree, keep))
-            masked = self.outputs(mask(self.model, self.tree, keep))
-        except Exception as error:  # the user's forward may raise anything
-            return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-        return difference(small, masked)
-
-    def outputs(self, model: nn.Module) -> tuple[Tensor, ...]:
-        """All tensors that one eval-mode forward gives."""
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            return tensors(forward(model, copy.deepcopy(self.inputs)))
-
-
-def difference(small: Sequence[Tensor], masked: Sequence[Tensor]) -> str:
-    """How outputs differ: in number, shape, or by more than the tolerance; empty if they agree."""
-    if len(small) != len(masked):
-        return f"gives {len(small)} outputs instead of {len(masked)}"
-    for a, b in zip(small, masked, strict=True):
-        if a.shape != b.shape:
-            return f"gives an output of shape {tuple(a.shape)} instead of {tuple(b.shape)}"
-        gap = float((a - b).abs().max() / b.abs().max().clamp_min(1e-30)) if a.numel() else 0.0
-        if not gap <= TOLERANCE:
-            return f"differs from the masked model by {gap:.1e}"
-    return ""
-
-
-def draw(group: Group, density: float, generator: torch.Generator) -> list[int]:
-    """Random units of a group, about ``density`` of them, at least one and not all."""
-    kept = min(max(1, round(density * group.width)), group.width - 1)
-    return sorted(torch.randperm(group.width, generator=generator)[:kept].tolist())
-
-
-def randomized(model: nn.Module, generator: torch.Generator) -> nn.Module:
-    """The model with vectors, constant parameters and running statistics drawn at random."""
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.dim() < 2 or bool((parameter == parameter.flatten()[0]).all()):
-                fan_in = max(1, parameter[0].numel() if parameter.dim() > 1 else 1)
-                draw_into(parameter, generator, 1 / fan_in**0.5)
-        for module in model.modules():
-            if isinstance(module, _NormBase) and module.running_mean is not None:
-                draw_into(module.running_mean, generator)
-                draw_into(module.running_var, generator)
-    return model
-
-
-def draw_into(tensor: Tensor | None, generator: torch.Generator, scale: float = 1.0) -> None:
-    """Fill a floating-point tensor with numbers in [0.5, 1.5] times ``scale``."""
-    if tensor is not None and tensor.is_floating_point():
-        values = torch.rand(tensor.shape, generator=generator, dtype=torch.float64) + 0.5
-        tensor.copy_(values * scale)
-
-
-def randomized_inputs(inputs: Any, generator: torch.Generator) -> Any:
-    """Inputs of the same shapes, floating-point ones drawn from a normal distribution."""
-    if isinstance(inputs, Tensor):
-        if not inputs.is_floating_point():
-            return inputs
-        return torch.randn(inputs.shape, generator=generator, dtype=torch.float64)
-    if isinstance(inputs, Mapping):
-        return {k: randomized_inputs(v, generator) for k, v in inputs.items()}
-    if isinstance(inputs, list | tuple):
-        return tuple(randomized_inputs(v, generator) for v in inputs)
-    return inputs

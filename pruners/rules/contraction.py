@@ -190,3 +190,29 @@ def within_groups(
         return first
     match(state, folded, None if first is None else first.reshape(groups, -1))
     return None if second is None else second.repeat(groups)
+
+
+@rule("_trilinear")
+def bilinear(state: TraceState, call: Call) -> list[Layers]:
+    """``nn.Bilinear``: x (n, 1, i, 1) times weight (1, o, i, j) times y (n, 1, 1, j)."""
+    operands: list[tuple[Tensor | None, Layers]] = []
+    for k in "123":
+        tensor, added = call[f"i{k}"], call[f"expand{k}"]
+        layers = tuple(spread(layer, added) for layer in state.layers(tensor))
+        operands.append((spread(tensor, added), layers))
+    rank, summed = call["i2"].dim() + len(call["expand2"]), sorted(call["sumdim"])
+    state.count(call["i2"], call["i2"].numel() * call["i1"].shape[0])
+    layers = state.merge(operands, rank)
+    for dim in summed:
+        layers = tuple(end(state, layers, dim))
+    stay = [d for d in range(rank) if d not in summed]
+    result = tuple(la.reshape([la.shape[d] for d in stay]) for la in layers)
+    state.produce(call["i2"], "neuron", result)
+    return [result]
+
+
+def spread(tensor: Tensor, added: Sequence[int]) -> Tensor:
+    """The tensor with dimensions of 1 put in, lowest first."""
+    for dim in sorted(added):
+        tensor = tensor.unsqueeze(dim)
+    return tensor

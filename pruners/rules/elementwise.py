@@ -60,7 +60,9 @@ def writes_new_units(state: TraceState, call: Call, merged: Layers) -> bool:
 @rule(FACTORIES)
 def factory(state: TraceState, call: Call) -> list[Layers]:
     """A tensor of equal values: every size is a unit of its own until it meets others."""
-    return [size_labels(state, out) for out in call.outputs]
+    layers = size_labels(state, call.out)
+    state.visit(call.out, layers)
+    return [layers]
 
 
 def size_labels(state: TraceState, tensor: Tensor) -> Layers:

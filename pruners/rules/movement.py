@@ -294,3 +294,15 @@ def gather(state: TraceState, call: Call) -> list[Layers]:
         raise UnknownCaseError("gather of a part")
     index = call["index"]
     return [state.merge([(None, layers), (index, state.layers(index))], call.out.dim())]
+
+
+@rule("glu")
+def glu(state: TraceState, call: Call) -> list[Layers]:
+    """One half of a dimension gates the other: both lose the same positions."""
+    dim = call["dim"] % call.x.dim()
+    layers = state.layers(call.x)
+    for layer in layers:
+        if layer.shape[dim] > 1:
+            tie_parts(state, layer, dim, 2)
+    half = call.out.shape[dim]
+    return [tuple(la.narrow(dim, 0, half) if la.shape[dim] > 1 else la for la in layers)]

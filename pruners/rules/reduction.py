@@ -28,6 +28,9 @@ def reduce(state: TraceState, call: Call) -> list[Layers]:
         merged = state.merge([(t, state.layers(t)) for t in call.inputs], call.out.dim())
         return [merged]
     dims = reduced_dims(call)
+    if call.out.dim() == 0 and call.name != "sum":
+        state.defer(call.out, state.layers(call.x))
+        return [()] * len(call.outputs)
     kept = [reduce_layer(state, call, layer, dims) for layer in state.layers(call.x)]
     stay = [d for d in range(call.x.dim()) if d not in dims]
     layers = [la for la in kept if varying(la)]

@@ -28,10 +28,10 @@ def view(state: TraceState, call: Call) -> list[Layers]:
     old, new = call.x.shape, call.out.shape
     parts = segments(old, new)
     result = []
-    for k, layer in enumerate(state.layers(call.x)):
+    for layer in state.layers(call.x):
         moved = shrink(reshape(layer, old, new, parts))
         if len(varying(moved)) > len(varying(layer)):
-            moved = state.grid(k, moved)
+            moved = state.grid(moved)
         result.append(moved)
     state.visit(call.out, result)
     return [tuple(result)]

@@ -15,6 +15,9 @@ from ..labels import Layers, UnitSpace, pad_rank, varying
 
 MAX_COMPARED = 4_000_000
 """Larger unlabelled operands are not searched for being constant: they fix what meets them."""
+COMPARISONS = {"gt", "ge", "lt", "le", "eq", "ne", "logical_not", "isnan", "isinf", "isfinite"}
+READERS = {"_local_scalar_dense", "is_nonzero", "detach", "alias"}
+"""What a decision of the Python code needs; anything else puts the value into the model."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,10 @@ class Site:
     sizes: tuple[int, ...]
 
 
+Rows = Mapping[int, Sequence[tuple[set[int], list[int]]]]
+"""By call number: dimensions of a grid, and those of them that tell its rows apart."""
+
+
 @dataclass
 class TraceState:
     """Labels of every live tensor, and what the rules noted on the way.
@@ -98,8 +105,9 @@ class TraceState:
         used: names of parameters and buffers that some operation read.
         products: where units are made, in order.
         sites: sizes that operations saw.
-        rows: dimensions of grids whose rows go as a whole, by call and layer number.
-        grids: layers that a view laid out over more dimensions than before.
+        rows: what an earlier pass knows of grids whose rows go as a whole.
+        grids: call number and layer, where a view laid it out over more dimensions than before.
+        heads: layers whose units are whole rows.
         attended: labels that activations were contracted over, one row per head.
         ordinal: number of the current call.
     """
@@ -115,11 +123,13 @@ class TraceState:
     used: set[str] = field(default_factory=set)
     products: list[Product] = field(default_factory=list)
     sites: list[Site] = field(default_factory=list)
-    rows: Mapping[tuple[int, int], list[int]] = field(default_factory=dict)
-    grids: dict[tuple[int, int], Tensor] = field(default_factory=dict)
+    rows: Rows = field(default_factory=dict)
+    grids: list[tuple[int, Tensor]] = field(default_factory=list)
+    heads: list[Tensor] = field(default_factory=list)
     attended: list[Tensor] = field(default_factory=list)
     ordinal: int = 0
     _layers: MutableMapping[Tensor, Layers] = field(default_factory=WeakTensorKeyDictionary)
+    _deferred: MutableMapping[Tensor, Layers] = field(default_factory=WeakTensorKeyDictionary)
     _origins: MutableMapping[Tensor, dict[str, int]] = field(
         default_factory=WeakTensorKeyDictionary
     )
@@ -157,6 +167,25 @@ class TraceState:
                 if out not in self._origins:
                     self._origins[out] = {k: n for origin in known for k, n in origin.items()}
 
+    def defer(self, tensor: Tensor, layers: Layers) -> None:
+        """Fix these units as soon as ``tensor`` is used for more than a comparison."""
+        self._deferred[tensor] = layers
+
+    def use(self, call: Call) -> None:
+        """Fix what was deferred, unless this call only compares it or reads it into Python."""
+        for tensor in call.inputs:
+            layers = self._deferred.get(tensor)
+            if not layers or call.name in READERS:
+                continue
+            if call.name in COMPARISONS:
+                self.defer(call.out, layers)
+            else:
+                self.freeze(layers, "a statistic over units is used")
+
+    def deferred(self, tensor: Tensor) -> Layers:
+        """What waits for the use of a tensor."""
+        return self._deferred.get(tensor, ())
+
     def freeze(self, layers: Iterable[Tensor], reason: str) -> None:
         """Fix every unit of these layers."""
         for layer in layers:
@@ -184,13 +213,16 @@ class TraceState:
             if layer.shape[dim] > 1 and layer.numel() > layer.shape[dim]:
                 self.attended.append(layer.movedim(dim, -1).reshape(-1, layer.shape[dim]))
 
-    def grid(self, k: int, layer: Tensor) -> Tensor:
-        """Layer ``k`` of the current call lies over several dimensions; whole rows where known."""
-        self.grids[self.ordinal, k] = layer
-        rows = self.rows.get((self.ordinal, k))
-        if rows is None:
-            return layer
-        return self.units.tie_along(layer, [d for d in varying(layer) if d not in rows])
+    def grid(self, layer: Tensor) -> Tensor:
+        """A layer that now lies over several dimensions; whole rows go where that is known."""
+        dims = varying(layer)
+        self.grids.append((self.ordinal, layer))
+        for known, rows in self.rows.get(self.ordinal, ()):
+            if known.issuperset(dims):
+                layer = self.units.tie_along(layer, [d for d in dims if d not in rows])
+                self.heads.append(layer)
+                break
+        return layer
 
     def visit(self, tensor: Tensor, layers: Iterable[Tensor]) -> None:
         """Note the sizes that the current operation gives to labelled dimensions."""

@@ -1,0 +1,110 @@
+"""Whether a cut is exact: cut and masked copies of one float64 model on random inputs."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+
+from ..task import Inputs, forward
+from .kernels import plain_kernels
+from .rules.state import tensors
+from .surgery import cut, mask
+from .tree import Group, ModelTree
+
+TOLERANCE = 1e-8
+"""Relative to the largest output: exact cuts were seen to differ by 1e-15, wrong ones by 1e-5."""
+
+
+class Oracle:
+    """A model prepared for comparing its cut copies with its masked copies.
+
+    Args:
+        model: the dense model; copied.
+        example_inputs: what one forward takes; floating-point tensors are redrawn.
+        seed: of everything random.
+    """
+
+    def __init__(self, model: nn.Module, example_inputs: Inputs, seed: int = 0) -> None:
+        self.generator = torch.Generator().manual_seed(seed)
+        self.model = randomized(copy.deepcopy(model).double().eval(), self.generator)
+        self.inputs = randomized_inputs(example_inputs, self.generator)
+
+    def choice(self, n: int) -> int:
+        """A random number below ``n``."""
+        return int(torch.randint(n, (), generator=self.generator))
+
+    def fault(self, tree: ModelTree, keep: Mapping[str, Sequence[int]]) -> str:
+        """What is wrong with the model cut to ``keep``; empty when nothing is."""
+        try:
+            small = self.outputs(cut(self.model, tree, keep))
+            with plain_kernels():
+                masked = self.outputs(mask(self.model, tree, keep))
+        except Exception as error:  # the user's forward may raise anything
+            message = str(error).strip().splitlines()
+            return f"{type(error).__name__}: {message[0] if message else ''}"
+        return difference(small, masked)
+
+    def outputs(self, model: nn.Module) -> tuple[Tensor, ...]:
+        """All tensors that one eval-mode forward gives."""
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return tensors(forward(model, copy.deepcopy(self.inputs)))
+
+
+def difference(small: Sequence[Tensor], masked: Sequence[Tensor]) -> str:
+    """How outputs differ: in number, shape, or by more than the tolerance; empty if they agree."""
+    if len(small) != len(masked):
+        return f"gives {len(small)} outputs instead of {len(masked)}"
+    for a, b in zip(small, masked, strict=True):
+        if a.shape != b.shape:
+            return f"gives an output of shape {tuple(a.shape)} instead of {tuple(b.shape)}"
+        scale = b.abs().max().clamp_min(1e-30) if b.numel() else 1
+        gap = float(((a - b).abs() / scale).max()) if a.is_floating_point() and a.numel() else 0.0
+        if not gap <= TOLERANCE:
+            return f"differs from the masked model by {gap:.1e}"
+    return ""
+
+
+def draw(group: Group, density: float, generator: torch.Generator) -> list[int]:
+    """Random units of a group, about ``density`` of them, at least one."""
+    kept = max(1, round(density * group.width))
+    return sorted(torch.randperm(group.width, generator=generator)[:kept].tolist())
+
+
+def randomized(model: nn.Module, generator: torch.Generator) -> nn.Module:
+    """The model with vectors, constant parameters and running statistics drawn at random."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() < 2 or bool((parameter == parameter.flatten()[:1]).all()):
+                fan_in = max(1, parameter[0].numel() if parameter.dim() > 1 else 1)
+                draw_into(parameter, generator, 1 / fan_in**0.5)
+        for module in model.modules():
+            if isinstance(module, _NormBase) and module.running_mean is not None:
+                draw_into(module.running_mean, generator)
+                draw_into(module.running_var, generator)
+    return model
+
+
+def draw_into(tensor: Tensor | None, generator: torch.Generator, scale: float = 1.0) -> None:
+    """Fill a floating-point tensor with numbers in [0.5, 1.5] times ``scale``."""
+    if tensor is not None and tensor.is_floating_point():
+        values = torch.rand(tensor.shape, generator=generator, dtype=torch.float64) + 0.5
+        tensor.copy_(values * scale)
+
+
+def randomized_inputs(inputs: Any, generator: torch.Generator) -> Any:
+    """Inputs of the same shapes, floating-point ones drawn from a normal distribution."""
+    if isinstance(inputs, Tensor):
+        if not inputs.is_floating_point():
+            return inputs
+        return torch.randn(inputs.shape, generator=generator, dtype=torch.float64)
+    if isinstance(inputs, Mapping):
+        return {k: randomized_inputs(v, generator) for k, v in inputs.items()}
+    if isinstance(inputs, list | tuple):
+        return tuple(randomized_inputs(v, generator) for v in inputs)
+    return inputs
