@@ -32,7 +32,13 @@ def request_from(options: Mapping[str, Any]) -> Request:
 
 def recovery_from(given: Mapping[str, Any]) -> Recovery:
     """How plans are recovered."""
-    return Recovery(lr=given["lr"]) if "lr" in given else Recovery()
+    chosen = {name: given[name] for name in ("lr", "distil", "sequential") if name in given}
+    return Recovery(**chosen)
+
+
+def of_kind(defaults: Mapping[str, tuple[str, ...]], granularity: str) -> tuple[str, ...]:
+    """The default of structures, or the one that all patterns of single weights share."""
+    return defaults["channel" if granularity == "channel" else "weight"]
 
 
 def space_from(given: Mapping[str, Any]) -> SpaceOptions:
@@ -42,8 +48,8 @@ def space_from(given: Mapping[str, Any]) -> SpaceOptions:
     criteria, allocations = given.get("criterion"), given.get("allocation")
     return SpaceOptions(
         granularities=granularities,
-        criteria={g: criteria or default.criteria.get(g, ()) for g in granularities},
-        allocations={g: allocations or default.allocations.get(g, ()) for g in granularities},
+        criteria={g: criteria or of_kind(default.criteria, g) for g in granularities},
+        allocations={g: allocations or of_kind(default.allocations, g) for g in granularities},
         kind=given.get("space", default.kind),
         budget=given.get("budget", default.budget),
         min_density=given.get("min_density", default.min_density),

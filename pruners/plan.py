@@ -19,15 +19,29 @@ class Recovery:
 
     Attributes:
         reconstruct: re-solve each layer whose inputs were cut by least squares.
+        sequential: do so layer by layer on the pruned model's own inputs: better far from dense,
+            and a hundred times slower; BatchNorm statistics then stay as they are.
         recalibrate: re-estimate BatchNorm statistics.
         epochs: of fine-tuning on the train split; 0 for none.
         lr: highest learning rate of fine-tuning, reached after a warm-up.
+        distil: weight of the dense model's outputs in the loss of fine-tuning, in [0, 1].
     """
 
     reconstruct: bool = True
+    sequential: bool = False
     recalibrate: bool = True
     epochs: float = 0.0
     lr: float = 1e-3
+    distil: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        if not 0 <= self.distil <= 1:
+            raise UsageError(f"distil must be in [0, 1], got {self.distil}")
+        if self.epochs < 0 or self.lr <= 0:
+            raise UsageError(
+                f"epochs must be 0 or more and lr positive, got {self.epochs} and {self.lr}"
+            )
 
 
 @dataclass(frozen=True)

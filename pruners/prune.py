@@ -22,6 +22,7 @@ from .pattern import parse
 from .plan import PruningPlan, Recovery
 from .recalibrate import recalibrate
 from .reconstruct import reconstruct_cut, reconstruct_masked
+from .sequential import reconstruct_sequentially
 from .surgery import cut
 from .trace import build_tree
 from .tree import ModelTree, kept_positions
@@ -48,21 +49,28 @@ def apply_plan(dense: Dense, plan: PruningPlan) -> tuple[nn.Module, PruningPlan]
     Returns:
         The model, and the plan with the units kept.
     """
-    if parse(plan.granularity) is not None:
+    if parse(plan.granularity) is None:
+        pruned, plan = cut_model(dense, plan)
+    else:
         pruned = drop_weights(dense, plan)
         if plan.recovery.reconstruct:
             reconstruct_masked(pruned, dense.model, dense.statistics)
-    else:
-        keep = kept_units(dense, plan)
-        pruned = cut(dense.model, dense.tree, keep)
-        plan = replace(plan, keep=keep)
-        if plan.recovery.reconstruct:
-            sizes = {n: tuple(t.shape) for n, t in dense.model.state_dict().items()}
-            kept = kept_positions(dense.tree.groups, sizes, keep)
-            reconstruct_cut(pruned, dense.model, dense.statistics, kept)
-    if plan.recovery.recalibrate:
+    if plan.recovery.recalibrate and not plan.recovery.sequential:
         recalibrate(pruned, dense.calibration)
     return pruned, plan
+
+
+def cut_model(dense: Dense, plan: PruningPlan) -> tuple[nn.Module, PruningPlan]:
+    """The dense model without the least salient structures, reconstructed; the plan with units."""
+    keep = kept_units(dense, plan)
+    pruned = cut(dense.model, dense.tree, keep)
+    sizes = {n: tuple(t.shape) for n, t in dense.model.state_dict().items()}
+    kept = kept_positions(dense.tree.groups, sizes, keep)
+    if plan.recovery.reconstruct and plan.recovery.sequential:
+        reconstruct_sequentially(pruned, dense.model, dense.calibration, kept)
+    elif plan.recovery.reconstruct:
+        reconstruct_cut(pruned, dense.model, dense.statistics, kept)
+    return pruned, replace(plan, keep=keep)
 
 
 def kept_units(dense: Dense, plan: PruningPlan) -> dict[str, tuple[int, ...]]:

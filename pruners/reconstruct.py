@@ -23,9 +23,10 @@ from .calibration import InputStatistics, Statistics
 from .uses import LinearUse, matrix, set_matrix
 
 RIDGE = 1e-3
-"""lambda over the mean diagonal of G_SS."""
-BATCH_ELEMENTS = 1 << 25
-"""Elements of one batch of per-row systems: 128 MB."""
+"""lambda over the mean diagonal of G."""
+STEPS = 10
+"""Of conjugate gradients: on LeNet-5 at 2 to 50 % of the weights, loss as after 40 or lower."""
+TINY = 1e-30
 
 
 @torch.no_grad()
@@ -89,43 +90,37 @@ def reconstruct_masked(pruned: nn.Module, dense: nn.Module, statistics: Statisti
 
 def solve(wide: Tensor, gram: Tensor, survivors: Tensor) -> Tensor:
     """W' of the module docstring: wide (o, n), gram (n, n), survivors (s,) -> (o, s)."""
-    system = gram[survivors][:, survivors]
-    ridge = RIDGE * system.diagonal().mean()
-    right = gram[survivors] @ wide.T + ridge * wide[:, survivors].T
-    system.diagonal().add_(ridge)
-    return cholesky_solve(system, right).T
+    hessian = regularised(gram)
+    right = (wide @ hessian[:, survivors]).T
+    return cholesky_solve(hessian[survivors][:, survivors], right).T
+
+
+def regularised(gram: Tensor) -> Tensor:
+    """H = G + lambda I, shape (n, n)."""
+    return gram + RIDGE * gram.diagonal().mean() * torch.eye(len(gram))
 
 
 def solve_rows(wide: Tensor, gram: Tensor, alive: Tensor) -> Tensor:
     """W' with other survivors in every row: wide, alive (o, n), gram (n, n) -> (o, n), zeros kept.
 
-    Rows are padded to equal numbers of survivors by unknowns whose equation is w = 0.
+    All rows go together through a few steps of conjugate gradients from the masked W, scaled by
+    the diagonal (Shewchuk 1994, section B3). A Cholesky solve per row takes up to ten times as
+    long, and its exactness is no gain: stopping early shrinks what calibration data cannot tell.
     """
-    result = torch.zeros_like(wide)
-    counts = alive.sum(dim=1)
-    order = torch.argsort(counts)
-    start = 0
-    while start < len(order):
-        rows = order[start : start + batch_rows(counts[order[start:]])]
-        start += len(rows)
-        size = int(counts[rows].max())
-        picked = torch.argsort(alive[rows].int(), dim=1, descending=True, stable=True)[:, :size]
-        real = alive[rows].gather(1, picked)  # (r, s)
-        system = gram[picked[:, :, None], picked[:, None, :]]  # (r, s, s)
-        ridge = RIDGE * (system.diagonal(dim1=1, dim2=2) * real).sum(1) / counts[rows].clamp(min=1)
-        system = system * (real[:, :, None] & real[:, None, :])
-        system.diagonal(dim1=1, dim2=2).add_(torch.where(real, ridge[:, None], 1.0))
-        right = (wide[rows] @ gram).gather(1, picked)
-        right = (right + ridge[:, None] * wide[rows].gather(1, picked)) * real
-        solved = cholesky_solve(system, right[:, :, None])[:, :, 0] * real
-        result[rows[:, None], picked] = solved
-    return result
-
-
-def batch_rows(counts: Tensor) -> int:
-    """How many rows, of ascending survivor counts, fit into one batch of systems; at least one."""
-    elements = torch.arange(1, len(counts) + 1) * counts.double() ** 2
-    return max(1, int((elements <= BATCH_ELEMENTS).sum()))
+    hessian = regularised(gram)
+    scale = 1 / hessian.diagonal()
+    x = wide * alive
+    residual = ((wide - x) @ hessian) * alive
+    direction = residual * scale
+    power = (residual * direction).sum(dim=1, keepdim=True)
+    for _ in range(STEPS):
+        image = (direction @ hessian) * alive
+        step = power / (direction * image).sum(dim=1, keepdim=True).clamp(min=TINY)
+        x, residual = x + step * direction, residual - step * image
+        scaled = residual * scale
+        last, power = power, (residual * scaled).sum(dim=1, keepdim=True)
+        direction = scaled + power / last.clamp(min=TINY) * direction
+    return x
 
 
 def cholesky_solve(system: Tensor, right: Tensor) -> Tensor:

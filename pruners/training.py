@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,11 +14,13 @@ from torch.nn.utils import clip_grad_norm_
 
 from ..errors import UsageError
 from ..task import Batch, Batches, Task, forward
+from .distil import Distillation
 
 MAX_NORM = 1.0  # of the gradient: a layer just solved by least squares can start out steep
 
 OptimizerName = Literal["adamw", "sgd"]
 Held = Sequence[tuple[nn.Parameter, Tensor]]
+LossOf = Callable[[Any, Batch], Tensor]
 
 
 def train(
@@ -31,6 +34,7 @@ def train(
     seed: int = 0,
     warmup: float = 0.15,
     hold_zeros: bool = False,
+    distillation: Distillation | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> None:
     """Train a model in place on the task's train split, to the task's loss.
@@ -50,6 +54,7 @@ def train(
         seed: of everything random.
         warmup: share of the run in which the learning rate rises.
         hold_zeros: parameters of two or more dimensions keep their zeros, as under a mask.
+        distillation: adds the outputs of a teacher to the loss.
         progress: called after every batch with the share that is done, in (0, 1].
 
     Raises:
@@ -58,6 +63,7 @@ def train(
     """
     stepper = make_optimizer(model, optimizer, weight_decay)
     held = zeros_of(model) if hold_zeros else []
+    criterion = partial(batch_loss, task, distillation)
     modes = [(module, module.training) for module in model.modules()]
     with torch.random.fork_rng(), torch.enable_grad():
         steps = math.ceil(epochs * count_batches(task.batches("train")))
@@ -66,7 +72,7 @@ def train(
         for step, batch in enumerate(islice(endless(task), steps)):
             for group in stepper.param_groups:
                 group["lr"] = lr * schedule((step + 1) / steps, warmup)
-            descend(model, task, batch, stepper, held)
+            descend(model, criterion, batch, stepper, held)
             if progress is not None:
                 progress((step + 1) / steps)
     model.zero_grad(set_to_none=True)
@@ -89,17 +95,23 @@ def schedule(done: float, warmup: float) -> float:
     return 0.05 + 0.95 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup))) / 2
 
 
+def batch_loss(task: Task, distillation: Distillation | None, outputs: Any, batch: Batch) -> Tensor:
+    """The task's loss of one batch, with the teacher's part if there is one."""
+    inputs, targets = batch
+    own = task.loss(outputs, targets)
+    return own if distillation is None else distillation(own, outputs, inputs)
+
+
 def descend(
-    model: nn.Module, task: Task, batch: Batch, optimizer: torch.optim.Optimizer, held: Held
+    model: nn.Module, loss_of: LossOf, batch: Batch, optimizer: torch.optim.Optimizer, held: Held
 ) -> None:
     """One step of the optimiser on one batch.
 
     Raises:
         ArithmeticError: the loss is not finite.
     """
-    inputs, targets = batch
     optimizer.zero_grad(set_to_none=True)
-    loss = task.loss(forward(model, inputs), targets)
+    loss = loss_of(forward(model, batch[0]), batch)
     if not math.isfinite(loss.item()):
         raise ArithmeticError(f"training diverged: the loss is {loss.item()}; lower lr")
     loss.backward()  # type: ignore[no-untyped-call, unused-ignore]

@@ -1,0 +1,43 @@
+"""Learning from the dense model: its outputs as further targets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+
+from ..task import Inputs, forward
+
+
+@dataclass(frozen=True, eq=False)
+class Distillation:
+    """Mean squared distance between the outputs of a model and of its teacher.
+
+    On logits it does as well as the divergence of softened probabilities (Kim et al. 2021,
+    arXiv:2105.08919), needs no temperature, and serves any outputs: all float tensors in them.
+
+    Attributes:
+        teacher: the dense model, in eval mode; it is not changed.
+        weight: of the distance in the loss, in [0, 1]; the task's own loss has the rest.
+    """
+
+    teacher: nn.Module
+    weight: float
+
+    def __call__(self, own: Tensor, outputs: Any, inputs: Inputs) -> Tensor:
+        """The loss: ``own`` is the task's, ``outputs`` are the model's on ``inputs``."""
+        with torch.no_grad():
+            targets = float_leaves(forward(self.teacher, inputs))
+        distances = [
+            nn.functional.mse_loss(o, t)
+            for o, t in zip(float_leaves(outputs), targets, strict=True)
+        ]
+        return (1 - self.weight) * own + self.weight * torch.stack(distances).sum()
+
+
+def float_leaves(outputs: Any) -> list[Tensor]:
+    """The float tensors in a model's outputs."""
+    return [t for t in tree_leaves(outputs) if isinstance(t, Tensor) and t.is_floating_point()]
