@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from ...task import Task, Training
-from .data import load_mnist
+from .data import PIXELS, ShiftTogether, load_mnist
 from .model import LeNet5
 
 
@@ -41,10 +41,11 @@ def mnist_task(name: str, build_model: Callable[[], LeNet5], data_dir: str | Non
     """Classification of MNIST by a model that is trained first."""
     splits = load_mnist(data_dir)
     recipe = RECIPES[splits.name]
+    moved = replace(PIXELS, augment=ShiftTogether(recipe.shift))
     return Task(
         name=name,
         build_model=build_model,
-        train=replace(splits.train, batch=recipe.batch, shuffle=True, shift=recipe.shift),
+        train=replace(splits.train, batch=recipe.batch, shuffle=True, prepare=moved),
         val=splits.val,
         test=splits.test,
         training=recipe.training,
