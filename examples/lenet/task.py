@@ -21,7 +21,7 @@ class Recipe:
 
 
 RECIPES: Mapping[str, Recipe] = {
-    "mnist": Recipe(128, 1, Training(epochs=5, lr=3e-3, weight_decay=0.01)),
+    "mnist": Recipe(128, 1, Training(epochs=4, lr=3e-3, weight_decay=0.01)),
     "mnist-5k": Recipe(64, 2, Training(epochs=20, lr=3e-3, weight_decay=0.01)),
 }
 
