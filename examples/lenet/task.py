@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from ...task import Task, Training
-from .data import load_mnist
+from .data import PIXELS, ShiftTogether, load_mnist
 from .model import LeNet5
 
 
@@ -21,7 +21,7 @@ class Recipe:
 
 
 RECIPES: Mapping[str, Recipe] = {
-    "mnist": Recipe(128, 1, Training(epochs=5, lr=3e-3, weight_decay=0.01)),
+    "mnist": Recipe(128, 1, Training(epochs=4, lr=3e-3, weight_decay=0.01)),
     "mnist-5k": Recipe(64, 2, Training(epochs=20, lr=3e-3, weight_decay=0.01)),
 }
 
@@ -41,10 +41,11 @@ def mnist_task(name: str, build_model: Callable[[], LeNet5], data_dir: str | Non
     """Classification of MNIST by a model that is trained first."""
     splits = load_mnist(data_dir)
     recipe = RECIPES[splits.name]
+    moved = replace(PIXELS, augment=ShiftTogether(recipe.shift))
     return Task(
         name=name,
         build_model=build_model,
-        train=replace(splits.train, batch=recipe.batch, shuffle=True, shift=recipe.shift),
+        train=replace(splits.train, batch=recipe.batch, shuffle=True, prepare=moved),
         val=splits.val,
         test=splits.test,
         training=recipe.training,

@@ -1,13 +1,15 @@
 import importlib.util
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from hierprune.errors import UsageError
+from hierprune.examples.idx import IdxSet
 from hierprune.examples.lenet import data
-from hierprune.examples.lenet.data import Digits, load_mnist, stratified
+from hierprune.examples.lenet.data import ShiftTogether, load_mnist, stratified
 
 torch.set_num_threads(1)
 
@@ -21,20 +23,21 @@ def kept_sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def cache(tmp_path: Path, files: IdxSet, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache, and a machine without network and settings."""
     monkeypatch.setenv("HIERPRUNE_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("HIERPRUNE_DATA", raising=False)
-    monkeypatch.setattr(data, "download", lambda folder: False)
+    monkeypatch.setattr(data, "download", lambda files, folder: False)
+    monkeypatch.setattr(data, "MNIST", replace(data.MNIST, sums=files.sums))
     (tmp_path / "cache").mkdir()
     return tmp_path / "cache"
 
 
 def test_full_mnist_is_split_apart(folder: Path, cache: Path):
     splits = load_mnist(folder)
-    sizes = [len(part.labels) for part in (splits.train, splits.val, splits.test)]
+    sizes = [len(part.targets) for part in (splits.train, splits.val, splits.test)]
     assert (splits.name, sizes) == ("mnist", [100, 5000, 30])
-    assert not splits.train.images[-1].equal(splits.val.images[0])
+    assert not splits.train.inputs[0][-1].equal(splits.val.inputs[0][0])
 
 
 def test_folder_of_the_environment_and_of_the_cache(
@@ -57,19 +60,19 @@ def test_sample_is_balanced_disjoint_and_always_the_same(cache: Path, kept_sampl
     splits = load_mnist(None)
     parts = [splits.train, splits.val, splits.test]
     assert splits.name == "mnist-5k"
-    counts = [part.labels.bincount().tolist() for part in parts]
+    counts = [part.targets.bincount().tolist() for part in parts]
     assert counts == [[350] * 10, [50] * 10, [100] * 10]
-    digits = {image.numpy().tobytes() for part in parts for image in part.images}
+    digits = {image.numpy().tobytes() for part in parts for image in part.inputs[0]}
     assert len(digits) == 5000
     again = load_mnist(None)
-    assert again.val.images.equal(splits.val.images)
+    assert again.val.inputs[0].equal(splits.val.inputs[0])
 
 
 def test_internet_is_asked_once_a_day(
     cache: Path, kept_sample: Path, monkeypatch: pytest.MonkeyPatch
 ):
     asked: list[Path] = []
-    monkeypatch.setattr(data, "download", lambda folder: bool(asked.append(folder)))
+    monkeypatch.setattr(data, "download", lambda files, folder: bool(asked.append(folder)))
     sample = cache / kept_sample.name
     sample.write_bytes(kept_sample.read_bytes())
     load_mnist(None)
@@ -81,7 +84,7 @@ def test_internet_is_asked_once_a_day(
 
 
 def test_download_is_used(cache: Path, folder: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(data, "download", lambda kept: kept.symlink_to(folder) is None)
+    monkeypatch.setattr(data, "download", lambda files, kept: kept.symlink_to(folder) is None)
     assert load_mnist(None).name == "mnist"
 
 
@@ -91,40 +94,16 @@ def test_no_source_at_all_names_the_ways_out(cache: Path, monkeypatch: pytest.Mo
         load_mnist(None)
 
 
-def make_digits(**options: object) -> Digits:
-    images = torch.zeros(10, 28, 28, dtype=torch.uint8)
-    images[:, 14, 14] = torch.arange(1, 11, dtype=torch.uint8)
-    return Digits(images, torch.arange(10), **options)
-
-
-def test_batches_in_order():
-    batches = list(make_digits(batch=4))
-    assert [len(labels) for _, labels in batches] == [4, 4, 2]
-    assert len(make_digits(batch=4)) == 3
-    assert torch.cat([labels for _, labels in batches]).equal(torch.arange(10))
-    pixels = batches[0][0]
-    assert pixels.shape == (4, 1, 28, 28)
-    assert (pixels[0, 0, 14, 14] * data.STD + data.MEAN).item() == pytest.approx(1)
-
-
-def test_shuffles_by_the_global_generator():
-    orders = []
-    for seed in (0, 0, 1):
-        torch.manual_seed(seed)
-        orders.append(torch.cat([labels for _, labels in make_digits(shuffle=True)]))
-    assert orders[0].equal(orders[1])
-    assert not orders[0].equal(orders[2])
-    assert orders[0].sort().values.equal(torch.arange(10))
-
-
-def test_shift_moves_a_batch_and_loses_nothing():
+def test_shift_moves_a_batch_alike_and_loses_nothing():
     torch.manual_seed(0)
+    pixels = torch.zeros(4, 1, 28, 28)
+    pixels[:, :, 14, 14] = 1
     places = set()
     for _ in range(300):
-        for pixels, _ in make_digits(shift=2):
-            spots = (pixels[:, 0] > pixels.min()).nonzero()[:, 1:]
-            assert len(spots.unique(dim=0)) == 1
-            places.add(tuple(spots[0].tolist()))
+        spots = ShiftTogether(2)(pixels)[:, 0].nonzero()[:, 1:]
+        assert len(spots) == 4
+        assert len(spots.unique(dim=0)) == 1
+        places.add(tuple(spots[0].tolist()))
     assert places == {(14 + down, 14 + right) for down in range(-2, 3) for right in range(-2, 3)}
 
 

@@ -1,8 +1,11 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from hierprune.examples.idx import IdxSet
+from hierprune.examples.lenet import data
 from hierprune.examples.lenet.task import RECIPES
 from hierprune.studies.check import check_task
 from hierprune.studies.source import READY_MADE, TaskSource
@@ -10,8 +13,9 @@ from hierprune.studies.source import READY_MADE, TaskSource
 torch.set_num_threads(1)
 
 
-@pytest.mark.parametrize("name", [name for name in READY_MADE if name.endswith("mnist")])
-def test_ready_made_task(name: str, folder: Path):
+@pytest.mark.parametrize("name", [name for name in READY_MADE if name.startswith("lenet")])
+def test_ready_made_task(name: str, folder: Path, files: IdxSet, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(data, "MNIST", replace(data.MNIST, sums=files.sums))
     task = TaskSource.parse(name, data_dir=folder).load()
     check_task(task)
     assert (task.name, task.data) == (name, "mnist")

@@ -1,29 +1,40 @@
-"""The four MNIST files: their format, and their checksums."""
+"""Data sets in the four files of MNIST: their format, and their checksums."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import UsageError
+from ..errors import UsageError
 
-FILES: Mapping[str, str] = {
-    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
-    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
-    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
-    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
-}
-"""MD5 of every file, unpacked."""
+
+@dataclass(frozen=True)
+class IdxSet:
+    """One data set in the four files.
+
+    Attributes:
+        name: what it is called in records and folders.
+        title: what it is called in messages.
+        sums: MD5 of every file, unpacked, by file name.
+        mirrors: addresses that hold the files, gzipped.
+    """
+
+    name: str
+    title: str
+    sums: Mapping[str, str]
+    mirrors: tuple[str, ...]
+
 
 Arrays = dict[str, NDArray[np.uint8]]
 
 
-def read_folder(folder: Path) -> Arrays:
+def read_folder(files: IdxSet, folder: Path) -> Arrays:
     """The four files of a folder, gzipped or not, checked.
 
     Returns:
@@ -32,15 +43,15 @@ def read_folder(folder: Path) -> Arrays:
     Raises:
         UsageError: files that are missing or not the canonical ones, all of them named.
     """
-    contents = {name: read_file(folder, name) for name in FILES}
+    contents = {name: read_file(folder, name) for name in files.sums}
     problems = [f"{name}[.gz] is missing" for name, data in contents.items() if data is None]
     problems += [
-        f"{name} is not the canonical file (MD5 unpacked must be {FILES[name]})"
+        f"{name} is not the canonical file (MD5 unpacked must be {files.sums[name]})"
         for name, data in contents.items()
-        if data is not None and not is_canonical(name, data)
+        if data is not None and not is_canonical(files, name, data)
     ]
     if problems:
-        raise UsageError(f"no MNIST in {folder}: {'; '.join(problems)}")
+        raise UsageError(f"no {files.title} in {folder}: {'; '.join(problems)}")
     return {name: parse(data) for name, data in contents.items() if data is not None}
 
 
@@ -57,9 +68,9 @@ def read_file(folder: Path, name: str) -> bytes | None:
         return b""
 
 
-def is_canonical(name: str, data: bytes) -> bool:
+def is_canonical(files: IdxSet, name: str, data: bytes) -> bool:
     """Whether the bytes are those of the original file."""
-    return hashlib.md5(data, usedforsecurity=False).hexdigest() == FILES[name]
+    return hashlib.md5(data, usedforsecurity=False).hexdigest() == files.sums[name]
 
 
 def parse(data: bytes) -> NDArray[np.uint8]:

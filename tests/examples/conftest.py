@@ -1,4 +1,4 @@
-"""MNIST in miniature: files of the real format whose checksums are patched in."""
+"""A data set in miniature, in the files of MNIST."""
 
 import gzip
 import hashlib
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hierprune.examples.lenet import idx
+from hierprune.examples.idx import IdxSet
 
 
 def idx_bytes(values: np.ndarray) -> bytes:
@@ -16,22 +16,27 @@ def idx_bytes(values: np.ndarray) -> bytes:
 
 
 @pytest.fixture
-def contents(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+def contents() -> dict[str, bytes]:
     random = np.random.default_rng(0)
     made = {}
     for part, count in (("train", 5100), ("t10k", 30)):
         images = random.integers(0, 256, (count, 28, 28))
         made[f"{part}-images-idx3-ubyte"] = idx_bytes(images)
         made[f"{part}-labels-idx1-ubyte"] = idx_bytes(random.integers(0, 10, count))
-    sums = {name: hashlib.md5(data).hexdigest() for name, data in made.items()}
-    monkeypatch.setattr(idx, "FILES", sums)
     return made
+
+
+@pytest.fixture
+def files(contents: dict[str, bytes]) -> IdxSet:
+    """What the four files are called and hash to."""
+    sums = {name: hashlib.md5(data).hexdigest() for name, data in contents.items()}
+    return IdxSet("toy", "Toy", sums, ())
 
 
 @pytest.fixture
 def folder(contents: dict[str, bytes], tmp_path: Path) -> Path:
     """The four files, two of them packed."""
-    made = tmp_path / "mnist"
+    made = tmp_path / "images"
     made.mkdir()
     for name, data in contents.items():
         if "labels" in name:

@@ -3,14 +3,15 @@ import gzip
 import http.server
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.request import Request
 
 import pytest
 
-from hierprune.examples.lenet import download as module
-from hierprune.examples.lenet.download import answering, download
-from hierprune.examples.lenet.idx import read_folder
+from hierprune.examples import download as module
+from hierprune.examples.download import answering, download
+from hierprune.examples.idx import IdxSet, read_folder
 
 DEAD = "http://127.0.0.1:9"  # the discard port: nobody listens
 
@@ -43,32 +44,30 @@ def fill(root: Path, contents: dict[str, bytes]) -> None:
 def test_first_good_copy_counts(
     site: tuple[str, Path],
     contents: dict[str, bytes],
+    files: IdxSet,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ):
     url, root = site
     fill(root / "bad", contents | {"t10k-labels-idx1-ubyte": b"a page of a hotel's network"})
     fill(root / "good", contents)
-    monkeypatch.setattr(module, "MIRRORS", (DEAD, f"{url}/bad", f"{url}/good"))
-    assert download(tmp_path / "kept")
-    assert read_folder(tmp_path / "kept").keys() == contents.keys()
+    mirrored = replace(files, mirrors=(DEAD, f"{url}/bad", f"{url}/good"))
+    assert download(mirrored, tmp_path / "kept")
+    assert read_folder(files, tmp_path / "kept").keys() == contents.keys()
 
 
 def test_no_good_copy(
     site: tuple[str, Path],
     contents: dict[str, bytes],
+    files: IdxSet,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ):
     url, root = site
     fill(root, contents | {"t10k-labels-idx1-ubyte": b"other"})
-    monkeypatch.setattr(module, "MIRRORS", (url,))
-    assert not download(tmp_path / "kept")
+    assert not download(replace(files, mirrors=(url,)), tmp_path / "kept")
 
 
-def test_nobody_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "MIRRORS", (DEAD,))
-    assert not download(tmp_path / "kept")
+def test_nobody_answers(files: IdxSet, tmp_path: Path):
+    assert not download(replace(files, mirrors=(DEAD,)), tmp_path / "kept")
     assert not (tmp_path / "kept").exists()
 
 
@@ -88,6 +87,6 @@ def test_silent_mirror_is_not_waited_for(
 
     monkeypatch.setattr(module, "urlopen", slow)
     monkeypatch.setattr(module, "ANSWER_SECONDS", 1.0)
-    assert answering(("http://silent", url)) == [url]
+    assert answering(("http://silent", url)) == (url,)
     assert not released.is_set()
     released.set()

@@ -1,4 +1,4 @@
-"""Fetching MNIST, without making a machine that has no network wait."""
+"""Fetching a data set, without making a machine that has no network wait."""
 
 from __future__ import annotations
 
@@ -6,31 +6,28 @@ import logging
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pooch
 
-from .idx import FILES, is_canonical, read_file
-
-MIRRORS = (
-    "https://ossci-datasets.s3.amazonaws.com/mnist",
-    "https://storage.googleapis.com/cvdf-datasets/mnist",
-    "https://raw.githubusercontent.com/fgnt/mnist/master",
-)
+from .idx import IdxSet, is_canonical, read_file
 
 ANSWER_SECONDS = 4.0  # how long all mirrors together may take to answer at all
 READ_SECONDS = 10.0  # without a byte, in a download
 
 
-def download(folder: Path) -> bool:
+def download(files: IdxSet, folder: Path) -> bool:
     """Fetch what the folder lacks from the first mirror that has it; False when none answers."""
     pooch.get_logger().setLevel(logging.WARNING)
-    mirrors = answering(MIRRORS)
-    return bool(mirrors) and all(fetch(folder, name, mirrors) for name in FILES)
+    mirrors = answering(files.mirrors)
+    return bool(mirrors) and all(
+        fetch(replace(files, mirrors=mirrors), folder, name) for name in files.sums
+    )
 
 
-def answering(mirrors: tuple[str, ...]) -> list[str]:
+def answering(mirrors: tuple[str, ...]) -> tuple[str, ...]:
     """The mirrors that answer soon; all are asked at once, none is waited for."""
     found: list[str] = []
 
@@ -46,14 +43,14 @@ def answering(mirrors: tuple[str, ...]) -> list[str]:
     deadline = time.monotonic() + ANSWER_SECONDS
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
-    return sorted(found, key=mirrors.index)
+    return tuple(sorted(found, key=mirrors.index))
 
 
-def fetch(folder: Path, name: str, mirrors: list[str]) -> bool:
+def fetch(files: IdxSet, folder: Path, name: str) -> bool:
     """Have one canonical file in the folder; False when no mirror gave it."""
-    for mirror in mirrors:
+    for mirror in files.mirrors:
         data = read_file(folder, name)
-        if data is not None and is_canonical(name, data):
+        if data is not None and is_canonical(files, name, data):
             return True
         (folder / f"{name}.gz").unlink(missing_ok=True)
         try:
@@ -67,4 +64,4 @@ def fetch(folder: Path, name: str, mirrors: list[str]) -> bool:
         except OSError:
             continue
     data = read_file(folder, name)
-    return data is not None and is_canonical(name, data)
+    return data is not None and is_canonical(files, name, data)

@@ -1,0 +1,164 @@
+"""The front among all trials, two objectives at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+
+from ...search.front import non_dominated
+from ..run_record import ObjectiveInfo
+from .axes import Scale
+from .theme import CLEAR, DENSE, FAINT, FRONT, LIMIT, PALE, PICK, base_layout
+from .view import View
+from .words import full_hover, number, short_hover
+
+DRAWN = 2500
+"""Other trials that are drawn at most; taken evenly over the search where there are more."""
+
+
+def front_figure(view: View, x: ObjectiveInfo, y: ObjectiveInfo) -> go.Figure:
+    """``y`` against ``x`` of every model; the front of all objectives stands out."""
+    scales = Scale.of(view, x), Scale.of(view, y)
+    figure = go.Figure(layout=base_layout())
+    figure.update_xaxes(automargin=True, **scales[0].layout())
+    figure.update_yaxes(automargin=True, **scales[1].layout())
+    figure.add_traces(
+        [
+            others(view, x, y),
+            best_line(view, x, y),
+            *front_points(view, x, y),
+            dense_point(view, x, y),
+            *picked_point(view, x, y),
+        ]
+    )
+    add_limits(figure, view, x, y)
+    figure.update_layout(hovermode="closest")
+    return figure
+
+
+def thinned(view: View, most: int) -> list[int]:
+    """Indices of the trials beside the front, evenly over the search, ``most`` at most."""
+    front = set(view.front)
+    rest = [i for i in range(len(view.records)) if i not in front]
+    if len(rest) <= most:
+        return rest
+    return [rest[i] for i in np.linspace(0, len(rest) - 1, most).astype(int)]
+
+
+def others(view: View, x: ObjectiveInfo, y: ObjectiveInfo) -> go.Scatter:
+    """All other trials, pale."""
+    rows = thinned(view, DRAWN)
+    return go.Scatter(
+        x=view.values(x.name)[rows],
+        y=view.values(y.name)[rows],
+        mode="markers",
+        name="other trials",
+        marker={"color": PALE, "size": 5},
+        text=[short_hover(view.records[i]) for i in rows],
+        hovertemplate=f"%{{text}}<br>{x.name} %{{x:.4g}}, {y.name} %{{y:.4g}}<extra></extra>",
+    )
+
+
+def best_line(view: View, x: ObjectiveInfo, y: ObjectiveInfo) -> go.Scatter:
+    """What was reached in these two objectives: the staircase from the best ``x`` on."""
+    xs, ys = view.values(x.name), view.values(y.name)
+    signs = [-1.0 if info.direction == "maximize" else 1.0 for info in (x, y)]
+    points = np.stack([signs[0] * xs, signs[1] * ys], axis=1)
+    best = np.flatnonzero(non_dominated(points))
+    best = best[np.argsort(points[best, 0])]
+    return go.Scatter(
+        x=xs[best],
+        y=ys[best],
+        mode="lines",
+        name="reached in this view",
+        line={"shape": "hv", "color": FAINT, "width": 2},
+        hoverinfo="skip",
+    )
+
+
+def front_points(view: View, x: ObjectiveInfo, y: ObjectiveInfo) -> list[go.Scatter]:
+    """The front; hollow where a constraint of the study is broken."""
+    kept = [i for i in view.front if view.admitted[i]]
+    broken = [i for i in view.front if not view.admitted[i]]
+    traces = [(kept, "front", FRONT), (broken, "front, breaks a constraint", CLEAR)]
+    return [
+        go.Scatter(
+            x=view.values(x.name)[rows],
+            y=view.values(y.name)[rows],
+            error_x=error_bars(view, rows, x.name),
+            error_y=error_bars(view, rows, y.name),
+            mode="markers",
+            name=name,
+            marker={"color": colour, "size": 9, "line": {"color": FRONT, "width": 1.5}},
+            text=[full_hover(view.records[i], view.shown) for i in rows],
+            hovertemplate="%{text}<extra></extra>",
+        )
+        for rows, name, colour in traces
+        if rows
+    ]
+
+
+def error_bars(view: View, rows: list[int], name: str) -> dict[str, object] | None:
+    """95 % intervals where they were measured."""
+    spans = [view.records[i].interval.get(name) for i in rows]
+    if not any(spans):
+        return None
+    values = view.values(name)[rows]
+    ends = [span or (v, v) for span, v in zip(spans, values, strict=True)]
+    return {
+        "array": [high - v for (_, high), v in zip(ends, values, strict=True)],
+        "arrayminus": [v - low for (low, _), v in zip(ends, values, strict=True)],
+        "color": FAINT,
+        "thickness": 1,
+        "width": 0,
+    }
+
+
+def dense_point(view: View, x: ObjectiveInfo, y: ObjectiveInfo) -> go.Scatter:
+    """The model that all others came from."""
+    values = view.record.dense.values
+    text = "<br>".join(f"{o.name} {number(values[o.name])}" for o in view.shown)
+    return go.Scatter(
+        x=[values[x.name]],
+        y=[values[y.name]],
+        mode="markers",
+        name="dense",
+        marker={"color": DENSE, "size": 14, "symbol": "star"},
+        hovertemplate=f"<b>dense model</b><br>{text}<extra></extra>",
+    )
+
+
+def picked_point(view: View, x: ObjectiveInfo, y: ObjectiveInfo) -> list[go.Scatter]:
+    """A ring around the trial that ``pick`` takes when it is told nothing."""
+    if view.pick is None:
+        return []
+    values = view.records[view.pick].values
+    ring = {"color": PICK, "size": 16, "symbol": "circle-open", "line": {"width": 2.5}}
+    return [
+        go.Scatter(
+            x=[values[x.name]],
+            y=[values[y.name]],
+            mode="markers",
+            name=f"pick takes this: trial {view.records[view.pick].number}",
+            marker=ring,
+            hoverinfo="skip",
+        )
+    ]
+
+
+def add_limits(figure: go.Figure, view: View, x: ObjectiveInfo, y: ObjectiveInfo) -> None:
+    """The study's constraints on the two objectives, as dotted lines."""
+    goal = view.record.goal()
+    for constraint in goal.constraints:
+        bound = constraint.bound(goal.dense)
+        ends = {"x0": bound, "x1": bound, "y0": 0, "y1": 1, "yref": "paper"}
+        if constraint.objective == y.name:
+            ends = {"y0": bound, "y1": bound, "x0": 0, "x1": 1, "xref": "paper"}
+        elif constraint.objective != x.name:
+            continue
+        figure.add_shape(
+            type="line",
+            line={"color": LIMIT, "width": 1.5, "dash": "dot"},
+            label={"text": str(constraint), "textposition": "end", "font": {"color": LIMIT}},
+            **ends,
+        )

@@ -1,0 +1,124 @@
+"""The front as rows of a table."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...search.history import Record
+from ..run_record import ObjectiveInfo
+from .view import View
+from .words import duration, number, title
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell.
+
+    Attributes:
+        text: as shown.
+        key: to sort by: a number, or the text.
+        note: the interval, where there is one.
+    """
+
+    text: str
+    key: float | str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model.
+
+    Attributes:
+        cells: in the order of the heads.
+        command: that writes the model; empty for dense.
+        mark: ``"dense"``, ``"pick"`` for what pick takes by default, else ``""``.
+    """
+
+    cells: tuple[Cell, ...]
+    command: str = ""
+    mark: str = ""
+
+
+def heads(view: View) -> list[str]:
+    """Column heads."""
+    names = [title(info) for info in columns(view)]
+    limits = ["constraints"] if view.record.where else []
+    plan = ["removed", "granularity", "allocation", "criterion", "epochs", "seconds"]
+    return ["trial", *names, *limits, *plan]
+
+
+def columns(view: View) -> list[ObjectiveInfo]:
+    """Everything measured, the objectives first."""
+    return [*view.objectives, *(o for o in view.record.measured if o not in view.objectives)]
+
+
+def rows(view: View) -> list[Row]:
+    """The dense model, then the front from the best in the first objective down."""
+    return [dense_row(view), *(front_row(view, i) for i in view.front)]
+
+
+def dense_row(view: View) -> Row:
+    """What all others are compared with."""
+    dense = view.record.dense
+    infos = columns(view)
+    values = [cell_of(dense.values.get(o.name), dense.interval.get(o.name)) for o in infos]
+    limits = [limit_cell(broken(view, dense.values))] if view.record.where else []
+    rest = [Cell("0 %", 0.0), *[Cell("", "")] * 3, Cell("", -1.0), Cell("", -1.0)]
+    return Row((Cell("dense", -1.0), *values, *limits, *rest), mark="dense")
+
+
+def front_row(view: View, index: int) -> Row:
+    """One model of the front."""
+    record = view.records[index]
+    values = [
+        cell_of(record.values.get(o.name), record.interval.get(o.name)) for o in columns(view)
+    ]
+    limits = [limit_cell(broken(view, record.values))] if view.record.where else []
+    name = Cell(str(record.number), float(record.number))
+    return Row(
+        (name, *values, *limits, *plan_cells(record)),
+        command(view, record.number),
+        "pick" if index == view.pick else "",
+    )
+
+
+def cell_of(value: float | None, span: tuple[float, float] | None) -> Cell:
+    """A measured number with its interval."""
+    if value is None:
+        return Cell("", "")
+    return Cell(number(value), value, f"{number(span[0])} to {number(span[1])}" if span else "")
+
+
+def broken(view: View, values: object) -> list[str]:
+    """The constraints that a model breaks."""
+    goal = view.record.goal()
+    return [str(c) for c in goal.constraints if not c.holds(values, goal.dense)]  # type: ignore[arg-type]
+
+
+def limit_cell(constraints: Sequence[str]) -> Cell:
+    """Whether all constraints hold, or how many do not."""
+    if not constraints:
+        return Cell("hold", 0.0)
+    return Cell("broken", float(len(constraints)), ", ".join(constraints))
+
+
+def plan_cells(record: Record) -> list[Cell]:
+    """What was decided, and what it cost."""
+    plan = record.plan
+    seconds, epochs = sum(record.seconds.values()), plan["recovery"]["epochs"]
+    words = [Cell(plan[k], plan[k]) for k in ("granularity", "allocation", "criterion")]
+    return [
+        Cell(f"{plan['ratio']:.1%} of {plan['budget']}", plan["ratio"]),
+        *words,
+        Cell(f"{epochs:g}", epochs),
+        Cell(duration(seconds), seconds),
+    ]
+
+
+def command(view: View, trial: int) -> str:
+    """The command line that rebuilds and writes one model."""
+    out = f"{view.name}-trial-{trial}"
+    return shlex.join(["hierprune", "pick", view.run, "--trial", str(trial), "--out", out])

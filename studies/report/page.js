@@ -1,0 +1,86 @@
+"use strict";
+
+const CONFIG = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"] };
+const dark = window.matchMedia("(prefers-color-scheme: dark)");
+const narrow = window.matchMedia("(max-width: 600px)");
+
+/** The colours of the page, for one figure's layout. */
+function themed(layout) {
+  const style = getComputedStyle(document.documentElement);
+  const [ink, soft, line, card] = ["--ink", "--soft", "--line", "--card"].map((n) => style.getPropertyValue(n).trim());
+  const axis = { gridcolor: line, linecolor: line, tickcolor: line, color: soft };
+  const changes = { "font.color": soft, "hoverlabel.bgcolor": card, "hoverlabel.bordercolor": line, "hoverlabel.font.color": ink };
+  const places = layout.scene ? ["scene.xaxis", "scene.yaxis", "scene.zaxis"] : ["xaxis", "yaxis"];
+  for (const place of places) {
+    for (const [key, value] of Object.entries(axis)) changes[`${place}.${key}`] = value;
+    if (layout.scene) changes[`${place}.backgroundcolor`] = card;
+  }
+  (layout.shapes || []).forEach((shape, i) => {
+    if (shape.name === "stage") changes[`shapes[${i}].line.color`] = card;
+  });
+  return changes;
+}
+
+/** Draw a figure once, when it is first seen. */
+function draw(div) {
+  if (div.dataset.drawn) return;
+  div.dataset.drawn = "true";
+  const { data, layout } = JSON.parse(div.querySelector("script").textContent);
+  if (narrow.matches) {
+    layout.margin = { ...layout.margin, l: 44, r: 4 };
+    layout.modebar = { orientation: "v" };
+  }
+  Plotly.newPlot(div, data, layout, CONFIG)
+    .then(() => Plotly.relayout(div, themed(layout)))
+    .then(() => { div.dataset.ready = "true"; });
+}
+
+const seen = new IntersectionObserver((entries) => {
+  for (const entry of entries) if (entry.isIntersecting) draw(entry.target);
+}, { rootMargin: "300px" });
+document.querySelectorAll(".figure").forEach((div) => seen.observe(div));
+window.addEventListener("beforeprint", () => document.querySelectorAll(".figure:not([hidden])").forEach(draw));
+
+dark.addEventListener("change", () => {
+  for (const div of document.querySelectorAll(".figure[data-ready]")) Plotly.relayout(div, themed(div.layout));
+});
+
+function select(tab) {
+  for (const other of tab.parentElement.children) {
+    const chosen = other === tab;
+    other.setAttribute("aria-selected", String(chosen));
+    const figure = document.getElementById(other.getAttribute("aria-controls"));
+    figure.hidden = !chosen;
+    if (chosen && figure.dataset.ready) Plotly.Plots.resize(figure);
+  }
+}
+document.querySelectorAll(".tabs button").forEach((tab) => tab.addEventListener("click", () => select(tab)));
+
+/** Sort by a column; numbers by size, the dense model first. */
+function sort(head) {
+  const body = head.closest("table").tBodies[0];
+  const column = head.cellIndex;
+  const up = head.getAttribute("aria-sort") !== "ascending";
+  for (const other of head.parentElement.children) other.removeAttribute("aria-sort");
+  head.setAttribute("aria-sort", up ? "ascending" : "descending");
+  const key = (row) => row.cells[column].dataset.key;
+  const compare = (a, b) => (a === "" || b === "" || isNaN(a) || isNaN(b) ? a.localeCompare(b) : a - b);
+  const rows = [...body.rows].filter((row) => !row.classList.contains("dense"));
+  rows.sort((a, b) => (up ? 1 : -1) * compare(key(a), key(b)));
+  body.append(...rows);
+}
+document.querySelectorAll("table.sortable th button").forEach((b) => b.addEventListener("click", () => sort(b.parentElement)));
+
+/** Copy by the clipboard, else by a selection: files have no clipboard in some browsers. */
+async function copy(button) {
+  const code = button.nextElementSibling;
+  try {
+    await navigator.clipboard.writeText(code.textContent);
+  } catch {
+    getSelection().selectAllChildren(code);
+    document.execCommand("copy");
+  }
+  button.textContent = "copied";
+  setTimeout(() => { button.textContent = "copy"; }, 1500);
+}
+document.querySelectorAll(".copy").forEach((b) => b.addEventListener("click", () => copy(b)));

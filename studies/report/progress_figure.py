@@ -1,0 +1,63 @@
+"""Hypervolume as the search went on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from ...search.front import Floats, hypervolume, non_dominated
+from .theme import FRONT, base_layout
+from .view import View
+
+STEPS = 300
+"""Points of the curve at most."""
+UNITS = (("s", 1.0), ("min", 60.0), ("h", 3600.0), ("d", 86400.0))
+
+
+def progress_figures(view: View) -> dict[str, go.Figure]:
+    """The curve over finished trials and over time."""
+    counts = checkpoints(len(view.records))
+    volumes = growing_volume(view.points, counts)
+    elapsed = [view.clock.elapsed[n - 1] for n in counts]
+    unit, size = next((u, s) for u, s in reversed(UNITS) if elapsed[-1] >= 2 * s or s == 1.0)
+    return {
+        "trials": curve([0, *counts], [0.0, *volumes], "finished trials"),
+        "time": curve([0, *(e / size for e in elapsed)], [0.0, *volumes], f"time [{unit}]"),
+    }
+
+
+def checkpoints(n: int) -> list[int]:
+    """At most :data:`STEPS` increasing counts from 1 to ``n``, the early ones densest."""
+    if n <= STEPS:
+        return list(range(1, n + 1))
+    return [int(c) for c in np.unique(np.geomspace(1, n, STEPS).round().astype(int))]
+
+
+def growing_volume(points: Floats, counts: Sequence[int]) -> list[float]:
+    """Hypervolume of the first ``c`` points for every ``c`` of ``counts``, increasing."""
+    best = points[:0]
+    volumes = []
+    for before, count in zip([0, *counts], counts, strict=False):
+        best = np.concatenate([best, points[before:count]])
+        best = best[non_dominated(best)]
+        volumes.append(hypervolume(best))
+    return volumes
+
+
+def curve(xs: Sequence[float], ys: Sequence[float], name: str) -> go.Figure:
+    """A staircase that never falls."""
+    figure = go.Figure(layout=base_layout(height=340))
+    figure.add_scatter(
+        x=list(xs),
+        y=list(ys),
+        mode="lines",
+        line={"shape": "hv", "color": FRONT, "width": 2},
+        hovertemplate=f"{name} %{{x:.4g}}<br>hypervolume %{{y:.4f}}<extra></extra>",
+        name="hypervolume",
+    )
+    figure.update_xaxes(title={"text": name}, zeroline=False, rangemode="tozero")
+    figure.update_yaxes(title={"text": "hypervolume"}, zeroline=False, automargin=True)
+    figure.update_layout(hovermode="x", showlegend=False)
+    return figure

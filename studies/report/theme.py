@@ -1,0 +1,31 @@
+"""The look of the figures: mid tones that read on light and on dark paper.
+
+Text and grid take their colours from the page, which knows the reader's scheme.
+"""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+
+FRONT = "#2a7fd4"
+DENSE = "#e07b39"
+PICK = "#d6336c"
+LIMIT = "#c0392b"
+PALE = "rgba(128, 138, 150, 0.35)"
+FAINT = "rgba(42, 127, 212, 0.35)"
+CLEAR = "rgba(0, 0, 0, 0)"
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
+
+
+def base_layout(height: int = 480) -> go.Layout:
+    """What all figures share."""
+    return go.Layout(
+        height=height,
+        margin={"l": 60, "r": 16, "t": 16, "b": 52},
+        paper_bgcolor=CLEAR,
+        plot_bgcolor=CLEAR,
+        font={"family": FONT, "size": 13},
+        legend={"orientation": "h", "x": 0, "y": -0.16, "yanchor": "top"},
+        hoverlabel={"align": "left", "font": {"family": FONT, "size": 13}},
+        template="none",
+    )

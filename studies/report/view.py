@@ -1,0 +1,129 @@
+"""What a report shows of a study: read once, in arrays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.trial import FrozenTrial, TrialState
+
+from ...errors import NoModelError, UsageError
+from ...pruners.tree import ModelTree
+from ...search.front import Floats, coordinates, non_dominated
+from ...search.history import Record, read
+from ..prepare import CACHE
+from ..run_record import ObjectiveInfo, RunRecord
+from ..study import Study
+from .clock import Clock
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A study as it was when it was read.
+
+    Attributes:
+        run: the folder, as a command line would name it.
+        name: of the folder.
+        record: what was asked.
+        counts: of trials, by state and rung; see :meth:`Study.counts`.
+        records: the complete trials, in the order in which they ended.
+        clock: seconds of work until each of them had ended.
+        points: of the complete trials, to be minimised, shape (records, objectives).
+        front: indices of the non-dominated ones, from the best in the first objective down.
+        pick: index of the one that ``pick`` takes when it is told nothing; ``None`` without one.
+        failed: trials that failed for good.
+        tree: the hierarchy, where the cache still has it.
+    """
+
+    run: str
+    name: str
+    record: RunRecord
+    counts: dict[str, Any]
+    records: tuple[Record, ...]
+    clock: Clock
+    points: Floats
+    front: tuple[int, ...]
+    pick: int | None
+    failed: tuple[FrozenTrial, ...]
+    tree: ModelTree | None
+
+    @classmethod
+    def of(cls, study: Study) -> View:
+        """Read a study."""
+        trials = sorted(
+            (t for t in study.frozen() if t.state.is_finished()),
+            key=lambda t: (t.datetime_complete, t.number),
+        )
+        complete = [t for t in trials if t.state == TrialState.COMPLETE]
+        records = tuple(read(t) for t in complete)
+        points = coordinates(study.record.goal().axes, [r.values for r in records])
+        front = np.flatnonzero(non_dominated(points))
+        return cls(
+            run=str(study.run),
+            name=study.run.resolve().name,
+            record=study.record,
+            counts=study.counts(),
+            records=records,
+            clock=Clock.of(trials),
+            points=points,
+            front=tuple(int(i) for i in sorted(front, key=lambda i: points[i, 0])),
+            pick=picked(study, records),
+            failed=failures(trials, study.frozen()),
+            tree=tree_of(study),
+        )
+
+    @property
+    def objectives(self) -> tuple[ObjectiveInfo, ...]:
+        """What is optimised, the first quality first."""
+        qualities = self.record.dense.guess
+        first = next((o for o in self.record.objectives if o.name in qualities), None)
+        rest = [o for o in self.record.objectives if o is not first]
+        return (first, *rest) if first else tuple(rest)
+
+    @property
+    def shown(self) -> tuple[ObjectiveInfo, ...]:
+        """The objectives to draw: at least two, a single one beside what else was measured."""
+        others = [o for o in self.record.measured if o not in self.objectives]
+        missing = max(0, 2 - len(self.objectives))
+        others.sort(key=lambda o: o.name in self.record.dense.guess)
+        return (*self.objectives, *others[:missing])
+
+    def values(self, name: str) -> NDArray[np.float64]:
+        """One measured number of every complete trial, shape (records,)."""
+        return np.array([r.values.get(name, np.nan) for r in self.records], np.float64)
+
+    @cached_property
+    def admitted(self) -> NDArray[np.bool_]:
+        """Which complete trials satisfy all constraints of the study, shape (records,)."""
+        goal = self.record.goal()
+        return np.array([goal.violation(r.values) <= 0 for r in self.records], np.bool_)
+
+
+def picked(study: Study, records: Sequence[Record]) -> int | None:
+    """Index of the trial that ``pick`` takes by default."""
+    with suppress(NoModelError, UsageError):
+        number = study.choose().number
+        return next(i for i, r in enumerate(records) if r.number == number)
+    return None
+
+
+def failures(
+    trials: Sequence[FrozenTrial], known: Sequence[FrozenTrial]
+) -> tuple[FrozenTrial, ...]:
+    """The failed trials that no later trial repeats."""
+    repeated = {t.user_attrs.get("retry_of") for t in known}
+    return tuple(t for t in trials if t.state == TrialState.FAIL and t.number not in repeated)
+
+
+def tree_of(study: Study) -> ModelTree | None:
+    """The hierarchy in the cache; a cache that is gone or damaged costs the report no more."""
+    path = study.run / CACHE / "tree.json"
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return ModelTree.from_json(json.loads(path.read_text()))
+    return None

@@ -1,0 +1,116 @@
+"""Numbers and plans in words."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from itertools import dropwhile
+from typing import Any
+
+import numpy as np
+
+from ...search.history import Record
+from ..run_record import DenseInfo, ObjectiveInfo
+
+NAMED = 8  # densities named in a hover; longer plans are summed up
+
+
+def number(value: float) -> str:
+    """Four significant digits.
+
+    >>> number(0.98412), number(12.3456), number(61706), number(1.0), number(1e-9)
+    ('0.9841', '12.35', '61706', '1.0', '1e-09')
+    """
+    text = f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return f"{text}.0" if text.lstrip("-").isdigit() and abs(value) < 10 else text
+
+
+def with_unit(value: float, info: ObjectiveInfo) -> str:
+    """A value with its unit."""
+    return f"{number(value)} {info.unit}".strip()
+
+
+def title(info: ObjectiveInfo) -> str:
+    """Name, unit and which way is better."""
+    unit = f" [{info.unit}]" if info.unit else ""
+    return f"{info.name}{unit} {'↑' if info.direction == 'maximize' else '↓'}"
+
+
+def duration(seconds: float) -> str:
+    """Time for people.
+
+    >>> duration(0.24), duration(75), duration(9000), duration(400000)
+    ('0.2 s', '1 min 15 s', '2 h 30 min', '4 d 15 h')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = zip((days, hours, minutes, rest), ("d", "h", "min", "s"), strict=True)
+    first_two = list(dropwhile(lambda part: not part[0], parts))[:2]
+    return " ".join(f"{count} {unit}" for count, unit in first_two if count)
+
+
+def beside_dense(value: float, info: ObjectiveInfo, dense: DenseInfo) -> str:
+    """A value and what it is to the dense model's.
+
+    Qualities are set beside the dense value, costs are shares or multiples of it.
+    """
+    before = dense.values[info.name]
+    if info.name in dense.guess or not before:
+        return f"{info.name} {with_unit(value, info)} (dense {with_unit(before, info)})"
+    shown = "" if before == 1 else f" ({with_unit(value, info)})"
+    if info.direction == "minimize":
+        return f"{value / before:.3g} of the dense {info.name}{shown}"
+    return f"{value / before:.3g} times the dense {info.name}{shown}"
+
+
+def listed(parts: list[str]) -> str:
+    """Words in a row.
+
+    >>> listed(["a"]), listed(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def plan_line(plan: Mapping[str, Any]) -> str:
+    """What a plan does, in one line."""
+    epochs = plan["recovery"]["epochs"]
+    tuned = f", {epochs:g} epochs" if epochs else ""
+    return (
+        f"{plan['ratio']:.1%} of {plan['budget']} removed, {plan['granularity']}, "
+        f"{plan['allocation']}, {plan['criterion']}{tuned}"
+    )
+
+
+def densities(plan: Mapping[str, Any]) -> str:
+    """What is kept of the groups, as lines of HTML: all of a few, the range of many."""
+    density: Mapping[str, float] = plan["density"]
+    if not density:
+        return "all groups dense"
+    if len(density) <= NAMED:
+        parts = [f"{html.escape(g)} {d:.0%}" for g, d in density.items()]
+        return "kept: " + ",<br>".join(", ".join(parts[i : i + 4]) for i in range(0, len(parts), 4))
+    lowest = min(density, key=lambda g: density[g])
+    middle = float(np.median(list(density.values())))
+    return (
+        f"kept of {len(density)} groups: {density[lowest]:.0%} ({html.escape(lowest)}) "
+        f"to {max(density.values()):.0%}, median {middle:.0%}"
+    )
+
+
+def short_hover(record: Record) -> str:
+    """One trial in two lines of HTML, for the many."""
+    return f"<b>trial {record.number}</b>, rung {record.rung}<br>{plan_line(record.plan)}"
+
+
+def full_hover(record: Record, shown: tuple[ObjectiveInfo, ...]) -> str:
+    """One trial with its values, intervals and densities, for the few."""
+    lines = [f"<b>trial {record.number}</b>, rung {record.rung}"]
+    for info in shown:
+        span = record.interval.get(info.name)
+        tail = f" (95 %: {number(span[0])} to {number(span[1])})" if span else ""
+        lines.append(f"{html.escape(info.name)} {with_unit(record.values[info.name], info)}{tail}")
+    return "<br>".join([*lines, plan_line(record.plan), densities(record.plan)])
