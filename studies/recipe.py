@@ -18,7 +18,6 @@ from ..objectives.latency import Latency
 from ..objectives.packing import load_state, save_state
 from ..objectives.registry import objective
 from ..pruners.dense import Dense
-from ..pruners.distil import Distillation
 from ..pruners.plan import PruningPlan
 from ..pruners.prune import apply_plan
 from ..pruners.training import train
@@ -88,7 +87,6 @@ class Journey:
     def train(self, model: nn.Module, plan: PruningPlan) -> None:
         """Fine-tune in place, as the plan's recovery says; pruned weights stay zero."""
         recovery = plan.recovery
-        teacher = Distillation(self.dense.model, recovery.distil) if recovery.distil else None
         train(
             model,
             self.task,
@@ -96,7 +94,6 @@ class Journey:
             lr=recovery.lr,
             seed=plan.seed,
             hold_zeros=plan.granularity != "channel",
-            distillation=teacher,
         )
 
     def measure(self, model: nn.Module) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
