@@ -57,7 +57,7 @@ def test_ratio_times_dense(clock: Clock):
     assert found.value == pytest.approx(1.0)
     assert (found.low, found.high) == (pytest.approx(1.0), pytest.approx(1.0))
     assert Latency()(candidate(dense, dense)).value == pytest.approx(4.0)
-    assert small.sizes == {32}
+    assert small.sizes == {1}
 
 
 def test_known_dense_time_is_not_measured(clock: Clock):
@@ -100,8 +100,33 @@ def test_real_models():
     assert small.training
 
 
-@given(st.lists(st.floats(0.1, 10), min_size=3, max_size=50))
-def test_interval_holds_the_median_and_is_the_same_every_time(ratios: list[float]):
-    found = ratio_interval(np.array(ratios), scale=2.0)
-    assert 2 * min(ratios) <= found.low <= found.value <= found.high <= 2 * max(ratios)
-    assert found == ratio_interval(np.array(ratios), scale=2.0)
+def test_batch_is_the_head_of_val(clock: Clock):
+    small, dense = Timed(clock, "s", 0.001), Timed(clock, "d", 0.001)
+    for batch, size in ((8, 8), (100, 40)):
+        small.sizes.clear()
+        Latency(batch=batch)(candidate(small, dense))
+        assert small.sizes == {size}
+
+
+pairs = st.tuples(st.floats(0.1, 10), st.floats(0.1, 10))
+
+
+@given(st.lists(pairs, min_size=3, max_size=50))
+def test_interval_holds_the_ratio_and_is_the_same_every_time(times: list[tuple[float, float]]):
+    found = ratio_interval(np.array(times), scale=2.0)
+    assert 0 < found.low <= found.value <= found.high
+    assert found == ratio_interval(np.array(times), scale=2.0)
+
+
+@given(st.floats(0.1, 10), st.integers(3, 50))
+def test_proportional_times_give_their_ratio_exactly(ratio: float, rounds: int):
+    dense = np.random.default_rng(rounds).uniform(1, 5, rounds)
+    found = ratio_interval(np.stack([ratio * dense, dense], axis=1), scale=1.0)
+    assert (found.low, found.value, found.high) == pytest.approx((ratio,) * 3)
+
+
+def test_disturbed_rounds_do_not_count():
+    times = np.tile([1.0, 2.0], (50, 1))
+    times[:30] *= np.random.default_rng(0).uniform(1, 50, (30, 2))
+    found = ratio_interval(times, scale=1.0)
+    assert (found.low, found.value, found.high) == (0.5, 0.5, 0.5)
