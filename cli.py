@@ -5,11 +5,12 @@ Nothing heavy is imported before it is needed, so that ``--help`` answers at onc
 
 from __future__ import annotations
 
-import json
 import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any, TypeVar
 
 import click
@@ -22,32 +23,29 @@ SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class Duration(click.ParamType):
-    """A time span: ``90s``, ``30m``, ``2h``, ``1d``; a bare number is seconds."""
+def duration(value: str | float) -> float:
+    """Seconds of a time span: ``90s``, ``30m``, ``2h``, ``1d``; a bare number is seconds.
 
-    name = "duration"
+    >>> duration("1.5m")
+    90.0
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", str(value).strip())
+    if match is None or float(match[1]) == 0:
+        raise click.BadParameter(f"{value!r} is no time span; write 90s, 30m, 2h or 1d")
+    return float(match[1]) * SECONDS[match[2] or "s"]
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> float:
-        """Seconds."""
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", str(value).strip())
-        if match is None or float(match[1]) == 0:
-            self.fail(f"{value!r} is no time span; write 90s, 30m, 2h or 1d", param, ctx)
-        return float(match[1]) * SECONDS[match[2] or "s"]
 
+def names(value: str | Sequence[str]) -> tuple[str, ...]:
+    """Names separated by commas, each once.
 
-class Names(click.ParamType):
-    """Names separated by commas."""
-
-    name = "names"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, ...]:
-        """The names, at least one."""
-        if isinstance(value, tuple | list):
-            return tuple(value)
-        found = tuple(n.strip() for n in str(value).split(",") if n.strip())
-        if not found:
-            self.fail("needs at least one name", param, ctx)
-        return found
+    >>> names("channel, weight")
+    ('channel', 'weight')
+    """
+    parts = value.split(",") if isinstance(value, str) else list(value)
+    found = tuple(dict.fromkeys(str(n).strip() for n in parts if str(n).strip()))
+    if not found:
+        raise click.BadParameter("needs at least one name")
+    return found
 
 
 def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
@@ -88,10 +86,10 @@ def means_options(command: Command) -> Command:
             ),
             click.option("--address", metavar="RAY", help="Address of a running Ray cluster."),
             click.option(
-                "--timeout", type=Duration(), help="Start no trial after this time: 90s, 30m, 2h."
+                "--timeout", type=duration, help="Start no trial after this time: 90s, 30m, 2h."
             ),
             click.option(
-                "--trial-timeout", type=Duration(), help="Kill a single trial after this time."
+                "--trial-timeout", type=duration, help="Kill a single trial after this time."
             ),
         ]
     ):
@@ -128,7 +126,7 @@ def cli(debug: bool) -> None:
 @click.option("--trials", type=int, default=60, show_default=True, help="Plans to finish.")
 @click.option(
     "--objectives",
-    type=Names(),
+    type=names,
     help="What to optimise, separated by commas. [the task's first metric,latency,compression]",
 )
 @click.option(
@@ -139,13 +137,13 @@ def cli(debug: bool) -> None:
 )
 @click.option(
     "--granularity",
-    type=Names(),
+    type=names,
     default="channel",
     show_default=True,
     help="'channel' removes structures, 'weight' zeroes single weights; both by a comma.",
 )
-@click.option("--criterion", type=Names(), help="What ranks the units. [activation; weights: l1]")
-@click.option("--allocation", type=Names(), help="How the global density is split. [all]")
+@click.option("--criterion", type=names, help="What ranks the units. [activation; weights: l1]")
+@click.option("--allocation", type=names, help="How the global density is split. [all]")
 @click.option(
     "--space",
     default="hierarchical",
@@ -194,14 +192,14 @@ def launch(task: str, run: Path | None, as_json: bool, **options: Any) -> None:
       hierprune launch my_task.py:task --trials 100 --objectives accuracy,macs
       hierprune launch my_task.py:task --where "accuracy >= dense - 0.01" --max-epochs 2
     """
+    from .live import progress
     from .options import means_from, request_from
     from .studies.launch import launch_study
     from .studies.source import TaskSource
-    from .terminal import progress
 
     source = TaskSource.parse(task, options.pop("settings"), options.pop("data_dir"))
     means, request = means_from(options), request_from(options)
-    with progress(quiet=as_json) as listener:
+    with progress() as listener:
         study = launch_study(source, run, request, means, listener)
     finish(study, as_json)
 
@@ -219,28 +217,31 @@ def resume(run: Path, trials: int | None, as_json: bool, **options: Any) -> None
       hierprune resume runs/first
       hierprune resume runs/first --trials 200 --workers 8
     """
+    from .live import progress
     from .options import means_from
     from .studies.launch import resume_study
-    from .terminal import progress
 
-    with progress(quiet=as_json) as listener:
+    with progress() as listener:
         study = resume_study(run, trials, means_from(options), listener)
     finish(study, as_json)
 
 
 def finish(study: Any, as_json: bool) -> None:
     """Show what a launch or resume came to; a stopped one ends with exit code 130."""
-    from .terminal import say, show_front, show_json
+    from .live import say
+    from .terminal import show_front, show_json
 
     if as_json:
         show_json(study.to_json())
     else:
         show_front(study)
-    if study.interrupted:
-        say(f"stopped; go on with: hierprune resume {study.run}")
-        sys.exit(EXIT_STOPPED)
-    if not as_json:
+    done, asked = study.counts()["complete"], study.record.n_trials
+    if done < asked or study.interrupted:
+        say(f"{done} of {asked} plans finished; go on with: hierprune resume {study.run}")
+    elif not as_json:
         say(f"choose a model: hierprune pick {study.run} --prefer knee --out picked")
+    if study.interrupted:
+        sys.exit(EXIT_STOPPED)
 
 
 @cli.command()
@@ -309,15 +310,26 @@ def pick(
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @json_option
 def verify(folder: Path, as_json: bool) -> None:
-    """Load the picked model in DIR and measure it again, beside what its plan promises."""
-    from .studies.verify_picked import verify_picked
-    from .terminal import show_json, show_verified
+    """Measure the picked model in DIR again, or check the record of the run in DIR.
 
-    found = verify_picked(folder)
+    A picked model is loaded and scored on the test split, beside what its plan promises. Of a run,
+    the states of all trials, their values, hashes and budgets are checked. Exit code 1 when
+    something does not hold.
+    """
+    from .studies.run_record import is_run
+    from .studies.verify_picked import verify_picked
+    from .studies.verify_run import verify_run
+    from .terminal import show_audit, show_json, show_verified
+
+    if is_run(folder):
+        found: Any = verify_run(folder)
+        show: Callable[[Any], None] = show_audit
+    else:
+        found, show = verify_picked(folder), show_verified
     if as_json:
         show_json(found.to_json())
     else:
-        show_verified(found)
+        show(found)
     if not found.ok:
         sys.exit(EXIT_ERROR)
 
@@ -327,9 +339,9 @@ def verify(folder: Path, as_json: bool) -> None:
 @click.option("--out", type=click.Path(path_type=Path), help="[RUN/report.html]")
 def report(run: Path, out: Path | None) -> None:
     """Write one self-contained HTML page about RUN; it opens offline."""
+    from .live import say
     from .studies.report import write_report
     from .studies.study import Study
-    from .terminal import say
 
     say(f"wrote {write_report(Study.open(run), out or run / 'report.html')}")
 
@@ -372,7 +384,14 @@ def doctor() -> None:
 
 def main() -> None:
     """Entry point of the ``hierprune`` command: exit codes instead of tracebacks."""
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, interrupt)
     sys.exit(run(sys.argv[1:]))
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """End as Ctrl-C does, where a study does not stop more gently."""
+    raise KeyboardInterrupt(f"stopped by {signal.Signals(number).name}")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -380,6 +399,8 @@ def run(arguments: Sequence[str]) -> int:
     try:
         result = cli.main(list(arguments), prog_name="hierprune", standalone_mode=False)
         return result if isinstance(result, int) else 0
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else EXIT_ERROR
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -387,8 +408,8 @@ def run(arguments: Sequence[str]) -> int:
         return complain(error, EXIT_USAGE)
     except NoModelError as error:
         return complain(error, EXIT_NO_MODEL)
-    except (KeyboardInterrupt, click.Abort):
-        return complain(RuntimeError("stopped"), EXIT_STOPPED)
+    except (KeyboardInterrupt, click.Abort) as error:
+        return complain(RuntimeError(str(error) or "stopped"), EXIT_STOPPED)
     except Exception as error:
         if "--debug" in arguments:
             raise
@@ -401,8 +422,3 @@ def complain(error: BaseException, code: int) -> int:
     kind = "" if isinstance(error, ValueError | RuntimeError) else f"{type(error).__name__}: "
     click.echo(f"hierprune: {kind}{text}", err=True)
     return code
-
-
-def dump(document: Any) -> str:
-    """One JSON document."""
-    return json.dumps(document, indent=1, allow_nan=False)

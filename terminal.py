@@ -1,40 +1,43 @@
-"""What people see in a terminal: progress on stderr, results on stdout."""
+"""What people see of results: tables on stdout, a remark below them on stderr."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import Progress as Bars
+from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
+from .live import say
+from .search.history import Record
+from .studies.card import number
 from .studies.picked import Picked
-from .studies.progress import Silent, Status
 from .studies.run_record import ObjectiveInfo, RunRecord
 from .studies.study import Study
 from .studies.verify_picked import Verified
+from .studies.verify_run import Audit
 
-err = Console(stderr=True, highlight=False)
+COSTS = ("params", "macs")
+"""Shown beside the objectives in every front."""
+
 out = Console(highlight=False)
 
 
-def say(text: str) -> None:
-    """One line for people, on stderr."""
-    err.print(text, markup=False, soft_wrap=True)
+@dataclass(frozen=True)
+class Column:
+    """Head and cells of a table, top to bottom; numbers stand to the right."""
+
+    head: str
+    cells: Sequence[str]
+    right: bool = True
 
 
 def show_json(document: Any) -> None:
@@ -42,130 +45,93 @@ def show_json(document: Any) -> None:
     sys.stdout.write(json.dumps(document, indent=1, allow_nan=False) + "\n")
 
 
-class Live:
-    """Draws progress: a bar for long preparations, then one for the trials."""
-
-    def __init__(self, bars: Bars) -> None:
-        self._bars = bars
-        self._step = bars.add_task("", total=1.0, visible=False, detail="")
-        self._plans = bars.add_task("trials", total=None, visible=False, detail="")
-        self._tuned = bars.add_task("fine-tuned", total=None, visible=False, detail="")
-
-    def note(self, text: str) -> None:
-        """See :class:`Progress`."""
-        self._bars.update(self._step, visible=False, completed=0, description=text)
-        self._bars.console.print(f"[dim]{text}[/dim]")
-
-    def share(self, done: float) -> None:
-        """See :class:`Progress`."""
-        self._bars.update(self._step, visible=done < 1, completed=done)
-
-    def trial(self, status: Status) -> None:
-        """See :class:`Progress`."""
-        rungs = status.counts["rungs"]
-        failed = status.counts["failed"]
-        detail = f"front {status.front}, hypervolume {status.hypervolume:.3f}"
-        detail += f", failed {failed}" if failed else ""
-        self._bars.update(
-            self._plans,
-            visible=True,
-            completed=status.counts["complete"],
-            total=status.n_trials,
-            detail=detail,
-        )
-        self._bars.update(
-            self._tuned,
-            visible=sum(rungs[1:]) > 0,
-            completed=sum(rungs[1:]),
-            total=status.promotions,
-        )
-        if status.outcome.error:
-            last = status.outcome.error.strip().splitlines()[-1]
-            say(f"trial {status.outcome.number} failed ({status.outcome.kind}): {last}")
-
-
-@contextmanager
-def progress(*, quiet: bool) -> Iterator[Live | Silent]:
-    """A listener that draws on stderr while the block runs."""
-    if quiet:
-        yield Silent()
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TaskProgressColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[detail]}"),
+def table(title: str, columns: Iterable[Column]) -> Table:
+    """A table whose cells are plain text: nothing is cut off, long words are folded."""
+    grid = Table(
+        title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1)
     )
-    with Bars(*columns, console=err) as bars:
-        yield Live(bars)
+    columns = list(columns)
+    for column in columns:
+        grid.add_column(
+            Text(column.head), justify="right" if column.right else "left", overflow="fold"
+        )
+    for row in zip(*(c.cells for c in columns), strict=True):
+        grid.add_row(*map(Text, row))
+    return grid
+
+
+def fitting(title: str, needed: Sequence[Column], more: Sequence[Column]) -> Table:
+    """A table of the needed columns and as many of the others, from the first, as there is room."""
+    for count in range(len(more), 0, -1):
+        grid = table(title, [*needed, *more[:count]])
+        width = Measurement.get(out, out.options.update(width=10_000), grid).maximum
+        if width <= out.width:
+            return grid
+    return table(title, needed)
 
 
 def show_front(study: Study) -> None:
-    """The front as a table, the dense model first."""
-    record = study.record
-    records = study.front_records()
-    counts = study.counts()
-    table = Table(
-        title=front_title(record, len(records), study.hypervolume()), title_justify="left"
+    """The front as a table, the dense model first, in as many columns as the terminal holds."""
+    record, records, counts = study.record, study.front_records(), study.counts()
+    title = (
+        f"{title_of(record)}: {len(records)} models on the front, "
+        f"hypervolume {study.hypervolume():.4f}"
     )
-    for head in ("trial", "epochs"):
-        table.add_column(head, justify="right")
-    for info in record.measured:
-        table.add_column(head_of(info), justify="right")
-    table.add_column("allocation")
-    dense = record.dense.values
-    table.add_row("dense", "", *(number(dense[n]) for n in record.names), "", style="bold")
-    for r in records:
-        epochs = r.plan["recovery"]["epochs"]
-        cells = [number(r.values[n]) for n in record.names]
-        allocation = f"{r.plan['granularity']}, {r.plan['allocation']}"
-        table.add_row(str(r.number), f"{epochs:g}", *cells, allocation)
-    out.print(table)
+    first = [Column("trial", ["dense", *(str(r.number) for r in records)])]
+    shown = [o.name for o in record.objectives] + list(COSTS)
+    measured = {o.name: measured_column(o, record, records) for o in record.measured}
+    needed = first + [measured.pop(name) for name in dict.fromkeys(shown)]
+    out.print(fitting(title, needed, [*plan_columns(records), *measured.values()]))
     rungs = " + ".join(map(str, counts["rungs"]))
     say(
         f"{counts['complete']} plans finished (trials by rung: {rungs or 0}), "
         f"{counts['failed']} failed; scores on the validation split"
     )
+    if set(COSTS) & set(shown):
+        say("params and macs: shares of the dense model's, counted without what is zero")
 
 
-def front_title(record: RunRecord, models: int, volume: float) -> str:
-    """Title of the front's table."""
-    data = f" on {record.data}" if record.data else ""
-    return f"{record.task}{data}: {models} models on the front, hypervolume {volume:.4f}"
+def measured_column(info: ObjectiveInfo, record: RunRecord, records: Sequence[Record]) -> Column:
+    """One objective of the dense model and of the front."""
+    values = [record.dense.values[info.name], *(r.values[info.name] for r in records)]
+    return Column(head_of(info), list(map(number, values)))
+
+
+def plan_columns(records: Sequence[Record]) -> list[Column]:
+    """What the plans of the front are made of; what is the same in all of them is left out."""
+    epochs = [f"{r.plan['recovery']['epochs']:g}" for r in records]
+    words = ("granularity", "allocation", "criterion")
+    columns = [
+        Column("epochs", ["", *epochs]),
+        *(Column(w, ["", *(r.plan[w] for r in records)], False) for w in words),
+    ]
+    return [c for c in columns if len(set(c.cells[1:])) > 1]
+
+
+def title_of(record: RunRecord) -> str:
+    """The task and its data."""
+    return f"{record.task} on {record.data}" if record.data else record.task
 
 
 def head_of(info: ObjectiveInfo) -> str:
-    """Column head: name, unit, and which way is better."""
+    """Column head of two lines: the name; the unit, and which way is better."""
     arrow = "\u2191" if info.direction == "maximize" else "\u2193"
-    unit = f" [{info.unit}]" if info.unit else ""
-    return f"{info.name}{unit} {arrow}".replace("[", r"\[")
-
-
-def number(value: float | None) -> str:
-    """Four digits."""
-    return "" if value is None else f"{value:.4g}" if abs(value) < 1 else f"{value:.2f}"
+    return f"{info.name}\n{info.unit} {arrow}".replace("\n ", "\n")
 
 
 def show_picked(picked: Picked, folder: Path | None) -> None:
     """What was picked, beside the dense model."""
-    record = picked.record
-    data = f" on {record.data}" if record.data else ""
-    table = Table(title=f"{record.task}{data}: trial {picked.trial}", title_justify="left")
-    for head in ("", "dense, validation", "picked, validation", "dense, test", "picked, test"):
-        table.add_column(head, justify="right" if head else "left")
-    for info in record.measured:
-        name = info.name
-        table.add_row(
-            head_of(info),
-            number(record.dense.values[name]),
-            number(picked.values[name]),
-            number(picked.dense_test.get(name)),
-            number(picked.test.get(name)),
-        )
-    out.print(table)
+    record, names = picked.record, picked.record.names
+    sides = {
+        "dense\nvalidation": record.dense.values,
+        "picked\nvalidation": picked.values,
+        "dense\ntest": picked.dense_test,
+        "picked\ntest": picked.test,
+    }
+    heads = [head_of(info).replace("\n", ", " if info.unit else " ") for info in record.measured]
+    columns = [Column(h, [number(side.get(n)) for n in names]) for h, side in sides.items()]
+    title = f"{title_of(record)}: trial {picked.trial}"
+    out.print(table(title, [Column("", heads, False), *columns]))
     if folder is not None:
         say(f"wrote {folder}; load it with: hierprune.load({str(folder)!r})")
     else:
@@ -174,29 +140,49 @@ def show_picked(picked: Picked, folder: Path | None) -> None:
 
 def show_verified(found: Verified) -> None:
     """Promised and measured scores."""
-    table = Table(title=f"{found.folder}, test split", title_justify="left")
-    for head in ("", "promised", "measured now"):
-        table.add_column(head, justify="right" if head else "left")
-    for name, value in found.measured.items():
-        table.add_row(name, number(found.promised.get(name)), number(value))
-    table.add_row("parameters", "", f"{found.params:,}")
-    table.add_row("bytes stored", "", f"{found.bytes:,}")
-    out.print(table)
+    names = list(found.measured)
+    columns = [
+        Column("", [*names, "parameters", "bytes stored"], False),
+        Column("promised", [*(number(found.promised.get(n)) for n in names), "", ""]),
+        Column(
+            "measured now",
+            [*map(number, found.measured.values()), f"{found.params:,}", f"{found.bytes:,}"],
+        ),
+    ]
+    out.print(table(f"{found.folder}, test split", columns))
     say("the model keeps its promise" if found.ok else "the scores are NOT those of the plan")
+
+
+def show_audit(found: Audit) -> None:
+    """What a run's record holds, and every fault in it."""
+    rows = {
+        "plans finished": f"{found.plans} of {found.asked}",
+        "trials complete": str(found.complete),
+        "trials failed": str(found.failed),
+        "running": str(found.running),
+        "waiting": str(found.waiting),
+    }
+    columns = [Column("", list(rows), False), Column("found", list(rows.values()))]
+    out.print(table(str(found.run), columns))
+    for fault in found.faults:
+        say(f"fault: {fault}")
+    say(f"{len(found.faults)} faults" if found.faults else "the record is sound")
 
 
 def show_tree(found: Mapping[str, Any]) -> None:
     """Groups by stage, and what stays out."""
     title = f"{found['params']:,} parameters, {found['macs']:,} multiply-accumulates a sample"
-    table = Table(title=title, title_justify="left")
-    for head in ("stage", "group", "kind", "units", "parameters", "MACs"):
-        table.add_column(
-            head, justify="right" if head in ("units", "parameters", "MACs") else "left"
-        )
-    for g in found["groups"]:
-        cells = [g["stage"], g["name"], g["kind"], g["units"], f"{g['params']:,}", f"{g['macs']:,}"]
-        table.add_row(*map(str, cells))
-    out.print(table)
+    groups = found["groups"]
+    texts = {name: [str(g[name]) for g in groups] for name in ("stage", "kind", "units")}
+    columns = [
+        Column("stage", texts["stage"], False),
+        Column("group", [g["name"] for g in groups], False),
+        Column("kind", texts["kind"], False),
+        Column("units", texts["units"]),
+        Column("parameters", [f"{g['params']:,}" for g in groups]),
+        Column("MACs", [f"{g['macs']:,}" for g in groups]),
+    ]
+    out.print(table(title, columns))
     say("parameters and MACs: what goes when the whole group goes and all others stay")
     for e in found["excluded"]:
         out.print(f"not pruned: {e['name']}: {e['reason']}", markup=False, soft_wrap=True)
@@ -206,34 +192,38 @@ def show_tasks() -> None:
     """The ready-made tasks with the first line of their factory's docstring."""
     from .studies.source import READY_MADE, TaskSource
 
-    table = Table("task", "what it is")
-    for name in READY_MADE:
-        doc = TaskSource(name).factory().__doc__ or ""
-        table.add_row(name, doc.strip().splitlines()[0])
-    out.print(table)
+    docs = [TaskSource(name).factory().__doc__ or "" for name in READY_MADE]
+    about = [doc.strip().splitlines()[0] for doc in docs]
+    out.print(table("", [Column("task", list(READY_MADE), False), Column("", about, False)]))
 
 
 def show_doctor() -> None:
     """Versions, cores and caches."""
-    import importlib.metadata
-
     import torch
 
     from .studies.dense import default_cache
 
-    table = Table("what", "found")
-    table.add_row("python", sys.version.split()[0])
-    for package in ("hierprune", "torch", "optuna", "ray", "mlxtend", "onnx", "onnxruntime"):
-        try:
-            version = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            version = "not installed"
-        table.add_row(package, version)
-    table.add_row("cores", str(os.cpu_count()))
-    accelerator = torch.accelerator.is_available()
-    table.add_row(
-        "accelerator", str(torch.accelerator.current_accelerator()) if accelerator else "none"
-    )
-    table.add_row("cache", str(default_cache()))
-    table.add_row("HIERPRUNE_DATA", os.environ.get("HIERPRUNE_DATA", "not set"))
-    out.print(table)
+    accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else 0
+    found = {
+        "python": sys.version.split()[0],
+        **{p: version_of(p) for p in PACKAGES},
+        "cores": str(os.cpu_count()),
+        "accelerator": str(accelerator or "none"),
+        "cache": str(default_cache()),
+        "HIERPRUNE_DATA": os.environ.get("HIERPRUNE_DATA", "not set"),
+    }
+    columns = [Column("what", list(found), False), Column("found", list(found.values()), False)]
+    out.print(table("", columns))
+
+
+PACKAGES = ("hierprune", "torch", "optuna", "ray", "mlxtend", "onnx", "onnxruntime")
+
+
+def version_of(package: str) -> str:
+    """Its installed version."""
+    import importlib.metadata
+
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"

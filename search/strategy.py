@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -26,9 +27,11 @@ def tpe(seed: int) -> Sampler:
 
     Bergstra et al. 2011; multi-objective: Ozaki et al. 2022.
     """
-    return optuna.samplers.TPESampler(
-        multivariate=True, group=True, constant_liar=True, n_startup_trials=8, seed=seed
-    )
+    with warnings.catch_warnings():  # its options are previews, which is ours to know
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.samplers.TPESampler(
+            multivariate=True, group=True, constant_liar=True, n_startup_trials=8, seed=seed
+        )
 
 
 def nsga2(seed: int) -> Sampler:

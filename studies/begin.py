@@ -6,9 +6,7 @@ import datetime
 import importlib.metadata
 import os
 import shutil
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +22,14 @@ from ..objectives.registry import defaults, names, objective
 from ..pruners.cost import CostModel
 from ..pruners.dense import Dense
 from ..task import Task
+from .dense import default_cache, dense_model
 from .fingerprint import data_sha256
+from .pending import Pending
+from .prepare import CACHE, check_prunable, fill_saliency, hierarchy, prepare
+from .progress import Progress
 from .recipe import measured
 from .request import Request
-from .run_record import DenseInfo, ObjectiveInfo, RunRecord
+from .run_record import REQUEST, DenseInfo, ObjectiveInfo, RunRecord
 from .source import TaskSource
 
 ALWAYS = ("params", "macs", "compression")
@@ -64,6 +66,33 @@ def objectives_to_measure(task: Task, request: Request) -> list[Objective]:
     constrained = [Constraint.parse(text, names(task)).objective for text in request.where]
     wanted = dict.fromkeys([*chosen, *task.metrics, "loss", *ALWAYS, *constrained])
     return [objective(name, task) for name in wanted]
+
+
+def prepare_study(folder: Path, pending: Pending, task: Task, progress: Progress) -> RunRecord:
+    """Train the dense model, measure everything that trials share, and write ``run.json``.
+
+    What can be pruned is found before the training, which may be long.
+
+    Raises:
+        UsageError: nothing can be pruned, or a value of the dense model is not finite.
+    """
+    request, cache = pending.request, folder / CACHE
+    measures = objectives_to_measure(task, request)
+    shutil.rmtree(cache, ignore_errors=True)  # of an earlier attempt, with another model perhaps
+    cache.mkdir()
+    check_prunable(hierarchy(task, task.build_model(), cache, progress.note), request.space)
+    if task.training is not None:
+        progress.note(
+            f"training the dense model on {task.data or 'its data'}, unless it was before"
+        )
+    model = dense_model(task, default_cache(), progress.share)
+    dense = prepare(task, model, cache, progress.note)
+    progress.note("measuring the dense model")
+    fill_saliency(dense, request.space, cache)
+    record = make_record(task, pending.source, request, dense, measures)
+    record.save(folder)
+    (folder / REQUEST).unlink(missing_ok=True)
+    return record
 
 
 def make_record(
@@ -136,21 +165,3 @@ class Guess(nn.Module):
 def guessing(task: Task, model: nn.Module) -> Mapping[str, float]:
     """Loss and metrics of a model that answers zeros: the reference of the hypervolume."""
     return {name: m.value for name, m in measure_quality(Guess(model), task, "val").items()}
-
-
-@contextmanager
-def new_run(folder: Path) -> Iterator[Path]:
-    """A draft of a run folder that becomes ``folder`` at the end of the block, whole or not at all.
-
-    Raises:
-        UsageError: it cannot be written.
-    """
-    draft = folder.parent / f".{folder.name}-{uuid.uuid4().hex[:8]}"
-    try:
-        draft.mkdir(parents=True)
-        yield draft
-        draft.rename(folder)
-    except OSError as error:
-        raise UsageError(f"cannot make {folder}: {error}") from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)

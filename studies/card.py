@@ -69,12 +69,12 @@ def scores(picked: Picked) -> Iterable[str]:
     rows = []
     for name, value in picked.values.items():
         low, high = picked.interval.get(name, (None, None))
-        span = "" if low is None or high is None else f" ({low:.4g} to {high:.4g})"
+        span = "" if low is None or high is None else f" ({number(low)} to {number(high)})"
         rows.append(
             [
                 name,
-                f"{dense.values[name]:.4g}",
-                f"{value:.4g}{span}",
+                number(dense.values[name]),
+                f"{number(value)}{span}",
                 number(picked.dense_test.get(name)),
                 number(picked.test.get(name)),
             ]
@@ -84,8 +84,16 @@ def scores(picked: Picked) -> Iterable[str]:
 
 
 def number(value: float | None) -> str:
-    """Four digits, or a dash."""
-    return "-" if value is None else f"{value:.4g}"
+    """Four significant digits; a dash where there is no value.
+
+    >>> number(0.09996), number(1.0), number(1234.56), number(0.0), number(None)
+    ('0.09996', '1.000', '1,235', '0', '-')
+    """
+    if value is None:
+        return "-"
+    if value == 0 or abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:#.4g}"
 
 
 def layers(picked: Picked) -> Iterable[str]:

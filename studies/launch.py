@@ -11,30 +11,30 @@ from pathlib import Path
 
 from optuna.trial import TrialState
 
-from ..errors import UsageError
+from ..errors import UsageError, unknown
 from ..pruners.prune import check_choices
 from ..search.front import coordinates, hypervolume, non_dominated
 from ..search.history import read
 from ..search.rungs import Rungs
-from ..search.space import SearchSpace
+from ..search.space import KINDS, SearchSpace
 from ..search.strategy import Proposer, strategy
 from ..task import Task
-from .begin import make_record, new_folder, new_run, objectives_to_measure
+from .begin import new_folder, objectives_to_measure, prepare_study
 from .check import check_task
-from .dense import default_cache, dense_model
 from .drive import drive
 from .executor import Executor, RecipeSpec
 from .fingerprint import data_sha256
 from .ledger import Ledger
 from .local import LocalExecutor
-from .prepare import CACHE, landscapes, prepare
+from .pending import Pending, is_pending, new_run
+from .prepare import landscapes
 from .progress import Progress, Silent, Status
-from .recipe import Journey, open_journey, pack_task, task_of
+from .recipe import Journey, check_dense, given_task, open_journey, pack_task, task_of
 from .request import Means, Request, check_trials
 from .run_record import RunRecord
 from .signals import clean_stop
 from .source import TaskSource
-from .storage import open_storage
+from .storage import open_database, open_storage
 from .study import Study, study_name
 from .trial import Ask, Outcome, Tell
 
@@ -69,17 +69,24 @@ def launch_study(
     progress.note("loading the task")
     source, loaded = load(task)
     folder = new_folder(run, loaded.name)
-    measures = objectives_to_measure(loaded, request)
+    objectives_to_measure(loaded, request)
     check_task(loaded)
-    progress.note(f"training the dense model on {loaded.data or 'its data'}")
-    model = dense_model(loaded, default_cache(), progress.share)
-    with new_run(folder) as draft:
-        dense = prepare(loaded, model, draft / CACHE, progress.note)
-        landscapes(dense, request.space)
-        progress.note("measuring the dense model")
-        record = make_record(loaded, source, request, dense, measures)
-        record.save(draft)
+    if request.storage is not None:
+        open_database(request.storage)
+    pending = Pending(source, request)
+    with resumable(folder), new_run(folder, pending):
+        record = prepare_study(folder, pending, loaded, progress)
     return go_on(Study(folder, record, loaded), means, progress)
+
+
+@contextmanager
+def resumable(folder: Path) -> Iterator[None]:
+    """Say how to go on when the block is stopped."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        hint = f"stopped while preparing; go on with: hierprune resume {folder}"
+        raise KeyboardInterrupt(hint) from None
 
 
 def resume_study(
@@ -104,9 +111,11 @@ def resume_study(
     """
     means, progress = means or Means(), progress or Silent()
     folder = Path(run)
-    record = RunRecord.load(folder)
     if trials is not None:
         check_trials(trials)
+    if is_pending(folder):
+        return begin_again(folder, trials, means, progress, task)
+    record = RunRecord.load(folder)
     progress.note("loading the task")
     task = task or task_of(record)
     check_task(task)
@@ -117,10 +126,26 @@ def resume_study(
             f"SHA-256 {found[:12]}, recorded is {record.dense.data_sha256[:12]}"
         )
     journey = open_journey(folder, record, task, progress.note)
+    check_dense(journey, record)
     if trials is not None and trials != record.n_trials:
         record = replace(record, n_trials=trials)
         record.save(folder)
     return go_on(Study(folder, record, task), means, progress, journey)
+
+
+def begin_again(
+    folder: Path, trials: int | None, means: Means, progress: Progress, task: Task | None
+) -> Study:
+    """Prepare a study whose preparation was stopped, and run it."""
+    pending = Pending.load(folder)
+    if trials is not None:
+        pending = replace(pending, request=replace(pending.request, trials=trials))
+    progress.note("loading the task")
+    task = task or given_task(pending.source, str(folder))
+    check_task(task)
+    with resumable(folder):
+        record = prepare_study(folder, pending, task, progress)
+    return go_on(Study(folder, record, task), means, progress)
 
 
 def load(task: Task | TaskSource | str) -> tuple[TaskSource | None, Task]:
@@ -134,6 +159,8 @@ def load(task: Task | TaskSource | str) -> tuple[TaskSource | None, Task]:
 def check_space(request: Request) -> None:
     """Raise :class:`UsageError` for an unknown name in the space."""
     space = request.space
+    if space.kind not in KINDS:
+        raise unknown("space", space.kind, KINDS)
     for granularity in space.granularities:
         check_choices(granularity=granularity, budget=space.budget)
         for criterion in space.criteria[granularity]:
@@ -149,13 +176,13 @@ def go_on(study: Study, means: Means, progress: Progress, journey: Journey | Non
     journey = journey or open_journey(study.run, record, task, progress.note)
     proposer = make_proposer(record, journey)
     recipe = make_recipe(study.run, record, task)
-    stop = threading.Event()
+    stop, late = threading.Event(), threading.Event()
     storage = open_storage(study.run, record.storage)
     name = study_name(study.run, record)
     progress.note("trials")
     with (
         clean_stop(stop),
-        deadline(stop, means.timeout),
+        deadline(stop, late, means.timeout),
         Ledger(
             storage, study.run, record.directions, proposer, record.n_trials, name=name
         ) as ledger,
@@ -166,7 +193,7 @@ def go_on(study: Study, means: Means, progress: Progress, journey: Journey | Non
         failing = ledger.failing()
     if failing:
         raise RuntimeError(failing)
-    study.interrupted = stop.is_set()
+    study.interrupted = stop.is_set() and not late.is_set()
     return study
 
 
@@ -202,17 +229,22 @@ def make_executor(means: Means, run: Path) -> Executor:
 
 
 @contextmanager
-def deadline(stop: threading.Event, seconds: float | None) -> Iterator[None]:
-    """Set ``stop`` when the time is up; without a limit, never."""
-    timer = threading.Timer(seconds, stop.set) if seconds is not None else None
-    if timer is not None:
-        timer.daemon = True
+def deadline(stop: threading.Event, late: threading.Event, seconds: float | None) -> Iterator[None]:
+    """Set both events when the time is up; without a limit, never."""
+
+    def ring() -> None:
+        if not stop.is_set():
+            late.set()
+            stop.set()
+
+    timer = threading.Timer(seconds or 0, ring)
+    timer.daemon = True
+    if seconds is not None:
         timer.start()
     try:
         yield
     finally:
-        if timer is not None:
-            timer.cancel()
+        timer.cancel()
 
 
 @dataclass(frozen=True)

@@ -71,14 +71,24 @@ def prepare(task: Task, model: nn.Module, cache: Path, note: Note = silent) -> D
     if not (cache / DENSE).exists():
         save_state(model.state_dict(), cache / DENSE)
     calibration = Calibration.of(task)
-    note("tracing what can be pruned")
-    tree = cached_tree(cache / "tree.json", lambda: build_tree(model, task.example()))
-    note("measuring what the layers see")
-    statistics = cached_statistics(
-        cache / "statistics.safetensors",
-        lambda: input_statistics(model, calibration),
-    )
+    tree = hierarchy(task, model, cache, note)
+
+    def measure() -> dict[str, InputStatistics]:
+        note("measuring what the layers see")
+        return input_statistics(model, calibration)
+
+    statistics = cached_statistics(cache / "statistics.safetensors", measure)
     return Dense(model.eval(), tree, calibration, statistics, sha256=weights_sha256(model))
+
+
+def hierarchy(task: Task, model: nn.Module, cache: Path, note: Note = silent) -> ModelTree:
+    """The tree of a model, trained or not, from ``cache`` where it is there."""
+
+    def trace() -> ModelTree:
+        note("tracing what can be pruned")
+        return build_tree(model.eval(), task.example())
+
+    return cached_tree(cache / "tree.json", trace)
 
 
 def fill_saliency(dense: Dense, options: SpaceOptions, cache: Path) -> None:
@@ -97,11 +107,10 @@ def landscapes(dense: Dense, options: SpaceOptions) -> dict[str, Landscape]:
     Raises:
         UsageError: a granularity has nothing to prune.
     """
+    check_prunable(dense.tree, options)
     found = {}
     for granularity in options.granularities:
         groups = dense.tree.units(granularity)
-        if not groups:
-            raise UsageError(nothing_to_prune(dense.tree, granularity))
         cost = CostModel.of(dense.tree, granularity)
         paths = {
             (allocation, criterion): allocation_path(
@@ -114,10 +123,14 @@ def landscapes(dense: Dense, options: SpaceOptions) -> dict[str, Landscape]:
     return found
 
 
-def nothing_to_prune(tree: ModelTree, granularity: str) -> str:
-    """The message for a model without groups, with the reasons."""
-    reasons = "".join(f"\n  {e.name}: {e.reason}" for e in tree.excluded[:20])
-    return f"the model has nothing to prune at granularity {granularity!r}{reasons}"
+def check_prunable(tree: ModelTree, options: SpaceOptions) -> None:
+    """Raise :class:`UsageError`, with the reasons, where a granularity has no groups."""
+    for granularity in options.granularities:
+        if not tree.units(granularity):
+            reasons = "".join(f"\n  {e.name}: {e.reason}" for e in tree.excluded[:20])
+            raise UsageError(
+                f"the model has nothing to prune at granularity {granularity!r}{reasons}"
+            )
 
 
 def cached_tree(path: Path, build: Callable[[], ModelTree]) -> ModelTree:

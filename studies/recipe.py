@@ -13,20 +13,24 @@ import cloudpickle
 from torch import nn
 
 from ..errors import UsageError
-from ..objectives.base import Candidate, Measurement, Objective
+from ..objectives.base import Candidate, Measurement, Objective, measure_quality
 from ..objectives.latency import Latency
 from ..objectives.packing import load_state, save_state
 from ..objectives.registry import objective
 from ..pruners.dense import Dense
+from ..pruners.distil import Distillation
 from ..pruners.plan import PruningPlan
 from ..pruners.prune import apply_plan
 from ..pruners.training import train
 from ..task import Task
 from .prepare import CACHE, Note, dense_of, fill_saliency, prepare, silent
 from .run_record import RunRecord
+from .source import TaskSource
 from .trial import Outcome, Trial
 
 WEIGHTS = "model.safetensors"
+DRIFT = 1e-3
+"""Largest change of a quality between machines: last bits, and samples that they tip over."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +91,7 @@ class Journey:
     def train(self, model: nn.Module, plan: PruningPlan) -> None:
         """Fine-tune in place, as the plan's recovery says; pruned weights stay zero."""
         recovery = plan.recovery
+        teacher = Distillation(self.dense.model, recovery.distil) if recovery.distil else None
         train(
             model,
             self.task,
@@ -94,6 +99,7 @@ class Journey:
             lr=recovery.lr,
             seed=plan.seed,
             hold_zeros=plan.granularity != "channel",
+            distillation=teacher,
         )
 
     def measure(self, model: nn.Module) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
@@ -154,17 +160,39 @@ def open_journey(run: Path, record: RunRecord, task: Task, note: Note = silent) 
     return Journey(dense, task, objectives_of(record, task), run / "trials")
 
 
+def check_dense(journey: Journey, record: RunRecord) -> None:
+    """See that the dense model does what it did when the study was started.
+
+    Equal weights are not enough: the forward, the loss or a metric may have been changed since.
+
+    Raises:
+        UsageError: a quality is another one.
+    """
+    found = measure_quality(journey.dense.model, journey.task, "val")
+    for name, was in record.dense.values.items():
+        if name in found and abs(found[name].value - was) > DRIFT * max(1.0, abs(was)):
+            raise UsageError(
+                f"this is not the dense model that the study was started with: its {name} is "
+                f"{found[name].value:.6g}, recorded is {was:.6g}; was the task changed?"
+            )
+
+
 def task_of(record: RunRecord) -> Task:
     """The task of a study, from its recorded source.
 
     Raises:
         UsageError: the study was given a Python object, or the source does not load.
     """
-    if record.source is None:
+    return given_task(record.source, record.task)
+
+
+def given_task(source: TaskSource | None, name: str) -> Task:
+    """The task at a source; ``name`` stands in the error for a missing one."""
+    if source is None:
         raise UsageError(
-            f"the task {record.task!r} was given as a Python object: pass it again as task=..."
+            f"the task of {name} was given as a Python object: pass it again as task=..."
         )
-    return record.source.load()
+    return source.load()
 
 
 def pack_task(task: Task) -> str:

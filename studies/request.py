@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from ..errors import UsageError, unknown
 from ..objectives.constraint import Constraint
@@ -50,6 +52,21 @@ class Request:
             raise UsageError(f"objectives must differ, got {', '.join(self.objectives)}")
         for text in self.where:
             Constraint.parse(text)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Request:
+        """The request that :meth:`to_json` wrote."""
+        fields = dict(data)
+        objectives = data["objectives"]
+        fields["objectives"] = None if objectives is None else tuple(objectives)
+        fields["where"] = tuple(data["where"])
+        fields["space"] = SpaceOptions.from_json(data["space"])
+        fields["recovery"] = Recovery(**data["recovery"])
+        return cls(**fields)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ from .source import TaskSource
 
 FORMAT = 1
 FILE = "run.json"
+REQUEST = "request.json"
+"""What was asked, until the study is prepared; see ``pending``."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ class RunRecord:
         """
         path = run / FILE
         if not path.is_file():
-            raise UsageError(f"{run} holds no study: there is no {FILE} in it")
+            raise UsageError(missing(run))
         try:
             data = json.loads(path.read_text())
             if data.pop("format") != FORMAT:
@@ -154,3 +156,17 @@ class RunRecord:
         fields["recovery"] = Recovery(**data["recovery"])
         fields["dense"] = DenseInfo(**dense)
         return cls(**fields)
+
+
+def missing(run: Path) -> str:
+    """The message for a folder without ``run.json``."""
+    if not run.exists():
+        return f"there is no folder {run}; 'hierprune launch' makes it"
+    if (run / REQUEST).is_file():
+        return f"the study in {run} is not prepared yet; go on with: hierprune resume {run}"
+    return f"{run} holds no study: there is no {FILE} in it"
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder holds a study, prepared or not."""
+    return any((folder / name).exists() for name in (FILE, REQUEST))

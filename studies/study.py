@@ -20,7 +20,7 @@ from ..search.history import Record, read
 from ..task import Task
 from .book import Book
 from .picked import Picked
-from .recipe import Journey, measured, open_journey, task_of
+from .recipe import Journey, check_dense, measured, open_journey, task_of
 from .records import is_ours, to_trial
 from .run_record import RunRecord
 from .storage import open_storage
@@ -193,7 +193,9 @@ class Study:
     def journey(self, task: Task | None = None) -> Journey:
         """What rebuilds the models of this study; builds the task when that was not done yet."""
         self.task = task or self.task or task_of(self.record)
-        return open_journey(self.run, self.record, self.task)
+        journey = open_journey(self.run, self.record, self.task)
+        check_dense(journey, self.record)
+        return journey
 
     def tested(self, journey: Journey, model: Any) -> dict[str, float]:
         """Every objective but latency on the test split."""
