@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .api import launch, resume
     from .errors import NoModelError, UsageError
     from .pruners.prune import PrunedModel, prune
-    from .pruners.trace import build_tree as inspect
+    from .pruners.tree_cache import find_tree as inspect
     from .studies.picked import Picked, load
     from .studies.study import Study
     from .task import Metric, Task, Training, accuracy
@@ -29,7 +29,7 @@ _HOME = {
     "Training": ("task", "Training"),
     "UsageError": ("errors", "UsageError"),
     "accuracy": ("task", "accuracy"),
-    "inspect": ("pruners.trace", "build_tree"),
+    "inspect": ("pruners.tree_cache", "find_tree"),
     "launch": ("api", "launch"),
     "load": ("studies.picked", "load"),
     "prune": ("pruners.prune", "prune"),

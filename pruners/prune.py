@@ -24,8 +24,8 @@ from .recalibrate import recalibrate
 from .reconstruct import reconstruct_cut, reconstruct_masked
 from .sequential import reconstruct_sequentially
 from .surgery import cut
-from .trace import build_tree
 from .tree import ModelTree, kept_positions
+from .tree_cache import find_tree
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def prune(
         granularity=granularity, criterion=criterion, allocation=allocation, budget=budget
     )
     batches = tuple(as_batch(b) for b in calibration or ())
-    tree = build_tree(model, example_inputs)
+    tree = find_tree(model, example_inputs)
     data = Calibration(batches, loss)
     statistics = input_statistics(model, data) if batches else {}
     dense = Dense(copy.deepcopy(model).eval(), tree, data, statistics)

@@ -5,17 +5,16 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-import os
 import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-import platformdirs
 import torch
 from torch import nn
 
+from ..cachedir import default_cache as default_cache
 from ..errors import UsageError
 from ..objectives.packing import load_state, save_state
 from ..pruners.training import train
@@ -26,12 +25,6 @@ FORMAT = 1  # of the training procedure: counted up when a recipe comes to give 
 TRAIN_SAMPLES = 1000  # of the train split that are looked at to tell one data set from another
 
 Progress = Callable[[float], None]
-
-
-def default_cache() -> Path:
-    """Where trained dense models and data are kept: $HIERPRUNE_CACHE, or the user's cache."""
-    folder = os.environ.get("HIERPRUNE_CACHE")
-    return Path(folder) if folder else platformdirs.user_cache_path("hierprune")
 
 
 def dense_model(task: Task, cache: Path, progress: Progress | None = None) -> nn.Module:

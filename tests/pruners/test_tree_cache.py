@@ -1,0 +1,72 @@
+"""Trees are found again for the same architecture, and only for it."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from hierprune.pruners import tree_cache
+from hierprune.pruners.tree_cache import architecture_sha256, find_tree
+
+
+class Net(nn.Module):
+    def __init__(self, width: int = 6, split: int = 2) -> None:
+        super().__init__()
+        self.a, self.b, self.split = nn.Linear(4, width), nn.Linear(width, 2), split
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.b(torch.relu(self.a(x)))
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HIERPRUNE_CACHE", str(tmp_path))
+    return tmp_path
+
+
+def test_a_tree_is_traced_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = torch.randn(2, 4)
+    first = find_tree(Net(), x)
+    monkeypatch.setattr(tree_cache, "build_tree", lambda *a: pytest.fail("traced again"))
+    assert find_tree(Net().eval(), x) == first
+    assert [g.name for g in first.groups] == ["a"]
+
+
+def test_a_damaged_file_is_written_anew(cache: Path) -> None:
+    x = torch.randn(2, 4)
+    first = find_tree(Net(), x)
+    (file,) = (cache / "trees").iterdir()
+    file.write_text(file.read_text()[:50])
+    assert find_tree(Net(), x) == first
+    assert len(file.read_text()) > 50
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HIERPRUNE_CACHE", str(tmp_path / "file"))
+    assert len(find_tree(Net(), torch.randn(2, 4)).groups) == 1
+
+
+def test_the_key_depends_on_what_the_tree_depends_on() -> None:
+    x = torch.randn(2, 4)
+    frozen = Net()
+    frozen.a.weight.requires_grad_(False)
+    other_code = Net()
+    other_code.activation = lambda v: v + 1
+    same_code = Net()
+    same_code.activation = lambda v: v - 1
+    keys = [
+        architecture_sha256(Net(), x),
+        architecture_sha256(Net(width=8), x),
+        architecture_sha256(Net(split=3), x),
+        architecture_sha256(Net(), torch.randn(1, 4)),
+        architecture_sha256(frozen, x),
+        architecture_sha256(other_code, x),
+        architecture_sha256(same_code, x),
+    ]
+    assert len(set(keys)) == len(keys)
+    assert architecture_sha256(Net(), torch.randn(2, 4)) == keys[0]
+    assert architecture_sha256(Net().train(False), x) == keys[0]
