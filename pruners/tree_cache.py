@@ -99,7 +99,8 @@ def text_of(value: Any) -> str:
     """A plain value as text, without addresses."""
     if isinstance(value, FunctionType):
         code = value.__code__
-        return f"{value.__module__}.{value.__qualname__} {code.co_code.hex()} {code.co_names}"
+        constants = [c for c in code.co_consts if isinstance(c, PLAIN)]
+        return f"{value.__qualname__} {code.co_code.hex()} {code.co_names} {constants}"
     return repr(value) if " at 0x" not in repr(value) else str(type(value))
 
 
