@@ -31,6 +31,8 @@ def launch(
     strategy: str = "tpe",
     max_epochs: float = 0.0,
     lr: float = 1e-3,
+    distil: float = 0.0,
+    sequential: bool = False,
     seed: int = 0,
     storage: str | None = None,
     executor: str = "local",
@@ -48,7 +50,7 @@ def launch(
         trials: plans to finish; failed ones do not count.
         objectives: names, in order; default: the task's first metric, latency, compression.
         where: constraints such as ``"accuracy >= dense - 0.01"``; they guide the search.
-        granularity: ``"channel"``, ``"weight"``, or both.
+        granularity: ``"channel"``, ``"weight"``, ``"2:4"``, ``"4x1"``, or several.
         criterion: what may rank the units; default ``activation``, of weights ``l1``.
         allocation: what may split the global density; default all.
         space: ``"hierarchical"``, ``"flat"`` or ``"global"``.
@@ -58,6 +60,9 @@ def launch(
         strategy: ``"tpe"``, ``"nsga2"`` or ``"random"``.
         max_epochs: fine-tune one plan in ten for up to so many epochs.
         lr: highest learning rate of fine-tuning.
+        distil: weight of the dense model's outputs in the loss of fine-tuning, in [0, 1].
+        sequential: reconstruct layer by layer, on the pruned model's own inputs: better far from
+            dense, a hundred times slower.
         seed: of everything random.
         storage: Optuna URL; default a journal in the run folder.
         executor: ``"local"`` or ``"ray"``.

@@ -140,7 +140,8 @@ def cli(debug: bool) -> None:
     type=names,
     default="channel",
     show_default=True,
-    help="'channel' removes structures, 'weight' zeroes single weights; both by a comma.",
+    help="'channel' removes structures, 'weight' zeroes single weights, '2:4' all but 2 of 4 "
+    "neighbours, '4x1' blocks; several by commas.",
 )
 @click.option("--criterion", type=names, help="What ranks the units. [activation; weights: l1]")
 @click.option("--allocation", type=names, help="How the global density is split. [all]")
@@ -164,6 +165,18 @@ def cli(debug: bool) -> None:
     help="Fine-tune one plan in ten for up to so many epochs.",
 )
 @click.option("--lr", type=float, default=1e-3, show_default=True, help="Of fine-tuning.")
+@click.option(
+    "--distil",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="Weight of the dense model's outputs in the loss of fine-tuning, 0 to 1.",
+)
+@click.option(
+    "--sequential",
+    is_flag=True,
+    help="Reconstruct layer by layer: better far from dense, a hundred times slower.",
+)
 @click.option("--storage", metavar="URL", help="Optuna storage URL. [a journal in the run folder]")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Passed to the task's factory.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..pruners.cost import CostModel, group_costs
-from ..pruners.trace import build_tree
+from ..pruners.tree_cache import find_tree
 from ..pruners.tree import Group, ModelTree
 from .check import check_task
 from .source import TaskSource
@@ -21,7 +21,7 @@ def inspect_task(source: TaskSource) -> dict[str, Any]:
     """
     task = source.load()
     check_task(task)
-    tree = build_tree(task.build_model().eval(), task.example())
+    tree = find_tree(task.build_model().eval(), task.example())
     return describe(tree)
 
 

@@ -15,7 +15,7 @@ from ..errors import UsageError
 from ..objectives.packing import load_state, save_state
 from ..pruners.plan import PruningPlan
 from ..pruners.surgery import cut
-from ..pruners.trace import build_tree
+from ..pruners.tree_cache import find_tree
 from ..task import Task
 from .card import card
 from .run_record import RunRecord
@@ -113,7 +113,7 @@ def load(folder: str | Path, task: Task | None = None) -> nn.Module:
     task = task_for(folder, source, task)
     model = task.build_model()
     if plan.keep is not None:
-        model = cut(model, build_tree(model, task.example(), verify=False), plan.keep)
+        model = cut(model, find_tree(model, task.example()), plan.keep)
     try:
         model.load_state_dict(state)
     except RuntimeError as error:

@@ -15,7 +15,7 @@ from ..objectives.packing import load_state, save_state
 from ..pruners.calibration import Calibration, InputStatistics, input_statistics
 from ..pruners.cost import CostModel
 from ..pruners.dense import Dense, allocation_path
-from ..pruners.trace import build_tree
+from ..pruners.tree_cache import find_tree
 from ..pruners.tree import ModelTree
 from ..pruners.uses import LinearUse
 from ..search.space import Landscape, SpaceOptions
@@ -86,7 +86,7 @@ def hierarchy(task: Task, model: nn.Module, cache: Path, note: Note = silent) ->
 
     def trace() -> ModelTree:
         note("tracing what can be pruned")
-        return build_tree(model.eval(), task.example())
+        return find_tree(model.eval(), task.example())
 
     return cached_tree(cache / "tree.json", trace)
 
