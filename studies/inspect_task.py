@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..pruners.cost import CostModel, group_costs
-from ..pruners.tree_cache import find_tree
 from ..pruners.tree import Group, ModelTree
+from ..pruners.tree_cache import find_tree
 from .check import check_task
 from .source import TaskSource
 

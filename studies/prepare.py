@@ -15,8 +15,8 @@ from ..objectives.packing import load_state, save_state
 from ..pruners.calibration import Calibration, InputStatistics, input_statistics
 from ..pruners.cost import CostModel
 from ..pruners.dense import Dense, allocation_path
-from ..pruners.tree_cache import find_tree
 from ..pruners.tree import ModelTree
+from ..pruners.tree_cache import find_tree
 from ..pruners.uses import LinearUse
 from ..search.space import Landscape, SpaceOptions
 from ..task import Task
