@@ -36,8 +36,8 @@ def required_folder(name: str, data_dir: str | Path | None, contents: str) -> Pa
     folder = data_folder(name, data_dir)
     if folder is None:
         raise UsageError(
-            f"the data {name!r} must be in a folder that holds {contents}; "
-            f"give it by --data-dir DIR, HIERPRUNE_DATA=DIR or DIR/{name} inside of it"
+            f"the data {name!r} must be in a folder that holds {contents}; give it by --data-dir "
+            f"or HIERPRUNE_DATA, itself or as {name}/ in a folder for several data sets"
         )
     return folder
 

@@ -7,6 +7,7 @@ where it came from. That is a guess: the check of the cut model decides about it
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,12 @@ from .labels import shrink, varying
 from .rules.state import Site, TraceState
 from .sizes import stored_sizes
 from .tree import Attribute
+
+NO_WIDTH = re.compile(
+    "training|window|shift|image|img|patch|kernel|stride|dilation|padding|resolution|grid|spatial|"
+    "seq|length|depth|layers|blocks|classes|labels|steps|position|index|epoch"
+)
+"""Parts of names whose integers count something else than units."""
 
 Follows = tuple[tuple[str, int], ...]
 """Groups along a dimension, and how many positions each of their units has there."""
@@ -92,6 +99,7 @@ def match(
 ) -> list[tuple[str, int | None, Follows]]:
     """The integers that equal a size, or for numbers of heads what is left of it per sample."""
     exact = [(name, position, follows) for name, position, value in free if value == size]
+    exact = [m for m in exact if "head" in m[0]] or exact
     if exact or size % samples:
         return exact
     share = tuple((group, n // samples) for group, n in follows if n % samples == 0)
@@ -109,7 +117,7 @@ def integers(module: nn.Module) -> Iterator[Integer]:
     """Name, position and value of a module's own integers above 1, also in tuples and lists."""
     own = stored_sizes(module)
     for name, value in vars(module).items():
-        if name.startswith("_") or name in own or name == "training":
+        if name.startswith("_") or name in own or NO_WIDTH.search(name):
             continue
         if isinstance(value, int) and not isinstance(value, bool) and value > 1:
             yield name, None, value

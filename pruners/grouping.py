@@ -94,12 +94,15 @@ def head_labels(state: TraceState) -> set[int]:
 
 def find_units(state: TraceState, sources: Sequence[Source]) -> list[Unit]:
     """Every class of labels that is not fixed, in the order of its first label."""
-    found: dict[int, dict[int, list[int]]] = {}
+    found: dict[int, dict[int, tuple[int, ...]]] = {}
     for s, source in enumerate(sources):
         roots = state.units.roots(source.labels).numpy()
-        for i in np.flatnonzero(roots).tolist():
-            found.setdefault(int(roots[i]), {}).setdefault(s, []).append(i)
-    return [Unit(r, {s: tuple(at) for s, at in places.items()}) for r, places in found.items()]
+        order = np.argsort(roots, kind="stable")
+        starts = np.flatnonzero(np.diff(roots[order], prepend=-1))
+        for root, at in zip(roots[order][starts], np.split(order, starts[1:]), strict=True):
+            if root:
+                found.setdefault(int(root), {})[s] = tuple(at.tolist())
+    return [Unit(root, positions) for root, positions in found.items()]
 
 
 def first_products(state: TraceState) -> dict[int, int]:

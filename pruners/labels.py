@@ -38,11 +38,13 @@ class UnitSpace:
 
     Attributes:
         locate: says where in the model the current operation is; completes the reasons.
+        version: counts the changes; layers settled at this version are still settled.
     """
 
     def __init__(self, *, unite: bool = True) -> None:
         self.unite = unite
         self.locate: Callable[[], str] = str
+        self.version = 0
         self._parent = np.zeros(1, dtype=np.int64)
         self._cause = np.ones(1, dtype=np.int64)  # 0: free; else 1 + index into reasons
         self._reasons = ["meets a tensor whose size does not follow"]
@@ -111,9 +113,11 @@ class UnitSpace:
             place = self.locate()
             self._reasons.append(f"{reason or self._reasons[0]}{place and f' ({place})'}")
             self._cause[roots] = len(self._reasons)
+            self.version += 1
 
     def _merge(self, a: np.ndarray, b: np.ndarray) -> None:
         """Hook larger roots to smaller ones until every pair agrees (min-label hooking)."""
+        self.version += 1
         ends = np.concatenate([a, b])
         causes = self._cause[ends]
         while len(a):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.dropout import _DropoutNd
 
 from ..task import Inputs, forward
 from .kernels import plain_kernels
@@ -25,35 +26,79 @@ class Oracle:
 
     Args:
         model: the dense model; copied.
-        example_inputs: what one forward takes; floating-point tensors are redrawn.
+        examples: what one forward takes, several times; floating-point tensors are redrawn.
+        chosen: picks the outputs that must keep their shape and values out of what a forward gives.
         seed: of everything random.
     """
 
-    def __init__(self, model: nn.Module, example_inputs: Inputs, seed: int = 0) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        examples: Sequence[Inputs],
+        chosen: Callable[[Any], Any] = lambda outputs: outputs,
+        seed: int = 0,
+    ) -> None:
         self.generator = torch.Generator().manual_seed(seed)
         self.model = randomized(copy.deepcopy(model).double().eval(), self.generator)
-        self.inputs = randomized_inputs(example_inputs, self.generator)
+        self.examples = [randomized_inputs(inputs, self.generator) for inputs in examples]
+        self.chosen = chosen
+        self.trains = not isinstance(self.attempt(self.model, training=True), str)
 
     def choice(self, n: int) -> int:
         """A random number below ``n``."""
         return int(torch.randint(n, (), generator=self.generator))
 
+    def crash(self, tree: ModelTree, keep: Mapping[str, Sequence[int]]) -> str:
+        """The error of the model cut to ``keep``; empty when it runs."""
+        result = self.attempt(cut(self.model, tree, keep, share=True))
+        return result if isinstance(result, str) else ""
+
     def fault(self, tree: ModelTree, keep: Mapping[str, Sequence[int]]) -> str:
         """What is wrong with the model cut to ``keep``; empty when nothing is."""
+        small = self.attempt(cut(self.model, tree, keep, share=True))
+        if isinstance(small, str):
+            return small
+        with plain_kernels():
+            masked = self.attempt(mask(self.model, tree, keep, share=True))
+        return masked if isinstance(masked, str) else difference(small, masked)
+
+    def fault_in_training(self, tree: ModelTree, keep: Mapping[str, Sequence[int]]) -> str:
+        """What is wrong in train mode, dropout left out; empty where the dense model fails too."""
+        if not self.trains:
+            return ""
+        small = self.attempt(cut(self.model, tree, keep, share=True), training=True)
+        if isinstance(small, str):
+            return small
+        with plain_kernels():
+            masked = self.attempt(mask(self.model, tree, keep, share=True), training=True)
+            again = self.attempt(mask(self.model, tree, keep, share=True), training=True, seed=1)
+        if isinstance(masked, str) or isinstance(again, str) or difference(masked, again):
+            return ""  # random in itself: that it runs is all there is to see
+        return difference(small, masked)
+
+    def attempt(
+        self, model: nn.Module, *, training: bool = False, seed: int = 0
+    ) -> tuple[Tensor, ...] | str:
+        """All tensors of the chosen outputs for every example, or the error."""
+        prepare(model, training)
         try:
-            small = self.outputs(cut(self.model, tree, keep))
-            with plain_kernels():
-                masked = self.outputs(mask(self.model, tree, keep))
+            with torch.no_grad(), torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seed)
+                outputs = [forward(model, copy.deepcopy(inputs)) for inputs in self.examples]
+                return tuple(t for o in outputs for t in tensors(self.chosen(o)))
         except Exception as error:  # the user's forward may raise anything
             message = str(error).strip().splitlines()
             return f"{type(error).__name__}: {message[0] if message else ''}"
-        return difference(small, masked)
 
-    def outputs(self, model: nn.Module) -> tuple[Tensor, ...]:
-        """All tensors that one eval-mode forward gives."""
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            return tensors(forward(model, copy.deepcopy(self.inputs)))
+
+def prepare(model: nn.Module, training: bool) -> None:
+    """Set the mode, dropout always off."""
+    model.train(training)
+    for module in model.modules():
+        if isinstance(module, _DropoutNd):
+            module.eval()
+        if isinstance(module, nn.RNNBase):
+            module.dropout = 0.0
 
 
 def difference(small: Sequence[Tensor], masked: Sequence[Tensor]) -> str:

@@ -19,16 +19,19 @@ Removed = dict[tuple[str, int], list[int]]
 """Positions to remove by tensor and dimension."""
 
 
-def cut(model: nn.Module, tree: ModelTree, keep: Mapping[str, Sequence[int]]) -> nn.Module:
+def cut(
+    model: nn.Module, tree: ModelTree, keep: Mapping[str, Sequence[int]], *, share: bool = False
+) -> nn.Module:
     """A copy of ``model`` with the units that are not kept removed.
 
     The copy keeps ``requires_grad``, ties between parameters, buffers and the mode; sizes stored
-    in modules follow. Its parameters share no memory with those of ``model``.
+    in modules follow.
 
     Args:
         model: the dense model the tree was built for.
         tree: its groups.
         keep: units to keep by group name; groups not named stay whole.
+        share: use the parameters of ``model`` itself where nothing goes, instead of copies.
 
     Raises:
         UsageError: an unknown group, a unit out of range or named twice, no unit at all, or a
@@ -39,26 +42,33 @@ def cut(model: nn.Module, tree: ModelTree, keep: Mapping[str, Sequence[int]]) ->
     changes: dict[str, list[tuple[int, list[int]]]] = defaultdict(list)
     for (name, dim), positions in removed.items():
         changes[name].append((dim, positions))
-    memo = {id(tensors[name]): shortened(tensors[name], dims) for name, dims in changes.items()}
-    small = copied(model, memo)
+    changed = {id(tensors[name]): shortened(tensors[name], dims) for name, dims in changes.items()}
+    small = copied(model, changed, share)
     update_sizes(model, small)
     set_attributes(small, tree, keep)
     return small
 
 
-def mask(model: nn.Module, tree: ModelTree, keep: Mapping[str, Sequence[int]]) -> nn.Module:
+def mask(
+    model: nn.Module, tree: ModelTree, keep: Mapping[str, Sequence[int]], *, share: bool = False
+) -> nn.Module:
     """A copy of the dense shape that computes what :func:`cut` computes.
 
     The removed units are scaled to almost nothing wherever they are made and used, and
     normalisations over units run over those that stay. For checks, not for speed.
 
+    Args:
+        model: as for :func:`cut`.
+        tree: as for :func:`cut`.
+        keep: as for :func:`cut`.
+        share: as for :func:`cut`.
+
     Raises:
         UsageError: as :func:`cut`.
     """
     removed = removed_positions(model, tree, keep)
-    tensors = named_tensors(model)
-    masked = copied(model, faded(tensors, removed))
-    survivors_only(masked, cut(model, tree, keep), removed)
+    masked = copied(model, faded(named_tensors(model), removed), share)
+    survivors_only(masked, cut(model, tree, keep, share=share), removed)
     return masked
 
 
@@ -109,10 +119,10 @@ def shortened(tensor: Tensor, dims: Sequence[tuple[int, list[int]]]) -> Tensor:
     return data
 
 
-def copied(model: nn.Module, memo: Mapping[int, Tensor]) -> nn.Module:
-    """A deep copy of the model in which the tensors of ``memo`` (by id) are replaced."""
-    known: dict[int, Any] = dict(memo)
-    return copy.deepcopy(model, known)
+def copied(model: nn.Module, changed: Mapping[int, Tensor], share: bool) -> nn.Module:
+    """A deep copy of the model in which the tensors of ``changed`` (by id) are replaced."""
+    memo: dict[int, Any] = {id(p): p for p in model.parameters()} if share else {}
+    return copy.deepcopy(model, memo | dict(changed))
 
 
 def set_attributes(small: nn.Module, tree: ModelTree, keep: Mapping[str, Sequence[int]]) -> None:

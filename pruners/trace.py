@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -30,17 +33,26 @@ from .grouping import Source, group_units
 from .kernels import plain_kernels
 from .labels import UnitSpace, along, varying
 from .masking import names_norm
+from .oracle import Oracle
 from .rules import RULES, Call, TraceState, UnknownCaseError
 from .rules.elementwise import factory, is_pointwise, pointwise
 from .rules.state import Rows, tensors
 from .tree import ModelTree
 from .uses import find_uses, mark_readers
-from .verify import verify_tree
+from .verify import Verification
 
 LIBRARY = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
 
 
-def build_tree(model: nn.Module, example_inputs: Inputs, *, verify: bool = True) -> ModelTree:
+def build_tree(
+    model: nn.Module,
+    example_inputs: Inputs,
+    *,
+    verify: bool = True,
+    more_inputs: Sequence[Inputs] = (),
+    outputs: Sequence[str | int] | None = None,
+    seconds: float = float("inf"),
+) -> ModelTree:
     """Everything of ``model`` that can be pruned, in the order of its forward pass.
 
     The model runs in eval mode, then in train mode where that works; it is left as it was.
@@ -49,14 +61,29 @@ def build_tree(model: nn.Module, example_inputs: Inputs, *, verify: bool = True)
         model: any module; parameters need not require gradients.
         example_inputs: what one forward takes; the batch dimension first, 1 or 2 samples.
         verify: check every group against the masked dense model and drop what differs.
+        more_inputs: further examples, for models that take another way with other inputs.
+        outputs: names (of a mapping) or positions (of a list or tuple) of the outputs that must
+            keep their width; by default all.
+        seconds: after so much time operations are taken as unknown and checks as failed, so
+            that what was found until then is given.
     """
-    scout = run(model, example_inputs, UnitSpace(unite=False), {})
-    traced = run(model, example_inputs, UnitSpace(), head_rows(scout.state))
+    deadline = time.monotonic() + seconds
+    examples = [example_inputs, *more_inputs]
+    chosen = partial(choose, outputs)
+    scout = run(model, examples, chosen, TraceState(UnitSpace(unite=False), deadline=deadline))
+    state = TraceState(UnitSpace(), rows=head_rows(scout.state), deadline=deadline)
+    traced = run(model, examples, chosen, state)
     settle_grids(traced.state)
     freeze_unused(traced)
     tree, claims = group_units(model, traced.state, traced.sources)
-    tree = mark_readers(tree, find_uses(model, example_inputs))
-    return verify_tree(model, example_inputs, tree, claims=claims) if verify else tree
+    if verify and tree.groups:
+        tree = Verification(Oracle(model, examples, chosen), tree, claims, deadline).run()
+    return mark_readers(tree, find_uses(model, example_inputs))
+
+
+def choose(names: Sequence[str | int] | None, outputs: Any) -> Any:
+    """The named outputs of what a forward gave; all of them when ``names`` is None."""
+    return outputs if names is None else [outputs[name] for name in names]
 
 
 @dataclass(frozen=True)
@@ -98,6 +125,8 @@ def follow(state: TraceState, func: Any, call: Call) -> None:
     if not made and not any(state.is_labelled(t) for t in call.inputs):
         return
     try:
+        if time.monotonic() > state.deadline:
+            raise UnknownCaseError(f"enters {call.name} after the time limit")
         if rule is None:
             raise UnknownCaseError(f"enters {call.name}, which has no rule")
         results = rule(state, call)
@@ -109,28 +138,33 @@ def follow(state: TraceState, func: Any, call: Call) -> None:
         state.label(out, layers)
 
 
-def run(model: nn.Module, inputs: Inputs, units: UnitSpace, rows: Rows) -> Traced:
+def run(
+    model: nn.Module,
+    examples: Sequence[Inputs],
+    chosen: Callable[[Any], Any],
+    state: TraceState,
+) -> Traced:
     """Label the parameters and run a shadow of the model, which shares them, on the labels."""
-    state = TraceState(units, samples=batch_size(inputs), rows=rows)
-    units.locate = lambda: place(state)
+    state.samples = batch_size(examples[0])
+    state.units.locate = lambda: place(state)
     shadow = copy.deepcopy(model, {id(p): p for p in model.parameters()})
     sources = tuple(label_sources(shadow, state))
     with ExitStack() as stack:
         stack.enter_context(plain_kernels())
         stack.enter_context(module_names(shadow, state))
-        outputs = passes(shadow, inputs, state)
+        outputs = passes(shadow, examples, state)
     state.operation = ""
-    for tensor in tensors(outputs):
+    for tensor in tensors([chosen(o) for o in outputs]):
         state.freeze([*state.layers(tensor), *state.deferred(tensor)], "makes the model's output")
     return Traced(state, sources)
 
 
-def passes(shadow: nn.Module, inputs: Inputs, state: TraceState) -> list[Any]:
-    """Outputs of the eval-mode forward and, where it runs, of the train-mode forward."""
+def passes(shadow: nn.Module, examples: Sequence[Inputs], state: TraceState) -> list[Any]:
+    """Outputs of the eval-mode forwards and, where they run, of the train-mode forwards."""
     outputs = []
-    for training in (False, True):
+    for number, (training, inputs) in enumerate(product((False, True), examples)):
         shadow.train(training)
-        state.counting = not training
+        state.counting = number == 0
         try:
             with torch.random.fork_rng(devices=[]), LabelMode(state):
                 outputs.append(forward(shadow, copy.deepcopy(inputs)))

@@ -6,9 +6,9 @@ shows; right groups agree to about 1e-15, wrong ones differ by 1e-5 and more.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 
 from torch import nn
 
@@ -23,55 +23,124 @@ DENSITIES = (0.25, 0.5, 0.75, 1.0)
 JOINT_CHECKS = 3
 
 
-def verify_tree(
-    model: nn.Module, example_inputs: Inputs, tree: ModelTree, *, claims: Sequence[Claim] = ()
-) -> ModelTree:
+def verify_tree(model: nn.Module, example_inputs: Inputs, tree: ModelTree) -> ModelTree:
     """The tree with only such groups as can be cut from ``model`` exactly.
 
     All groups are checked together, each at a density of its own. If that fails, they are checked
-    one by one; those that fail alone are tried in proportion to each other, and given up if that
-    fails too: they appear in ``excluded`` with the reason.
+    one by one; those that fail are given up and appear in ``excluded`` with the reason.
 
     Args:
         model: the dense model; unchanged.
         example_inputs: what one forward takes.
         tree: what to check.
-        claims: what the integers of modules may follow, for groups that are put together.
     """
-    oracle = Oracle(model, example_inputs)
-    if not tree.groups or not any(joint_faults(oracle, tree)):
-        return tree
-    tree, failed = check_alone(oracle, tree)
-    tree, failed = try_bundles(oracle, tree, failed, claims)
-    return drop_culprits(oracle, without(tree, failed))
+    return Verification(Oracle(model, [example_inputs]), tree).run()
 
 
-def joint_faults(
-    oracle: Oracle, tree: ModelTree, groups: Sequence[Group] | None = None
-) -> Iterator[str]:
-    """Faults with all groups cut together, at several random choices of widths and units."""
-    for _ in range(JOINT_CHECKS):
-        keep = {}
-        for group in tree.groups if groups is None else groups:
-            density = DENSITIES[oracle.choice(len(DENSITIES))]
-            keep[group.name] = draw(group, density, oracle.generator)
-        yield oracle.fault(tree, keep)
+class Verification:
+    """The search for the largest tree that passes, one checked step after the other.
 
+    Args:
+        oracle: the judge.
+        tree: what to check.
+        claims: what the integers of modules may follow, for groups that are put together.
+        deadline: on ``time.monotonic()``; what is not checked by then is given up.
+    """
 
-def check_alone(oracle: Oracle, tree: ModelTree) -> tuple[ModelTree, dict[str, str]]:
-    """Every group on its own; integers that spoil a group are dropped. Gives the faults."""
-    failed: dict[str, str] = {}
-    for group in tree.groups:
-        faults = []
-        for attributes in attribute_choices(tree.attributes, group.name):
-            trial = replace(tree, attributes=attributes)
-            faults.append(oracle.fault(trial, {group.name: draw(group, 0.5, oracle.generator)}))
-            if not faults[-1]:
-                tree = trial
+    def __init__(
+        self,
+        oracle: Oracle,
+        tree: ModelTree,
+        claims: Sequence[Claim] = (),
+        deadline: float = float("inf"),
+    ) -> None:
+        self.oracle, self.tree, self.deadline = oracle, tree, deadline
+        self.claims = tuple(claims)
+        self.failed: dict[str, str] = {}
+
+    def run(self) -> ModelTree:
+        """The tree without what could not be verified."""
+        if self.joint(self.tree.groups):
+            for group in self.tree.groups:
+                self.check(group, self.oracle.crash)
+            self.bundle_failed()
+            self.settle()
+            self.bundle_failed()
+            self.settle()
+        return without(self.tree, self.failed)
+
+    @property
+    def good(self) -> tuple[Group, ...]:
+        """The groups nothing is known against."""
+        return tuple(g for g in self.tree.groups if g.name not in self.failed)
+
+    @property
+    def late(self) -> bool:
+        """Whether the time is up."""
+        return time.monotonic() > self.deadline
+
+    def joint(self, groups: Sequence[Group], tree: ModelTree | None = None) -> str:
+        """The first fault of groups cut together, at random widths; empty when there is none."""
+        tree = self.tree if tree is None else tree
+        for number in range(JOINT_CHECKS if groups else 0):
+            if self.late:
+                return "not verified within the time limit"
+            keep = dict(self.draw_widths(groups))
+            fault = self.oracle.fault(tree, keep)
+            if not fault and number == 0:
+                fault = self.oracle.fault_in_training(tree, keep)
+            if fault:
+                return fault
+        return ""
+
+    def draw_widths(self, groups: Sequence[Group]) -> Iterator[tuple[str, list[int]]]:
+        """Random units of every group, at a density of its own; a single group is never whole."""
+        choices = DENSITIES[:-1] if len(groups) == 1 else DENSITIES
+        for group in groups:
+            density = choices[self.oracle.choice(len(choices))]
+            yield group.name, draw(group, density, self.oracle.generator)
+
+    def check(self, group: Group, fault_of: Callable[[ModelTree, Keep], str]) -> None:
+        """One group on its own; integers that spoil it are dropped, else it has failed."""
+        faults: list[str] = []
+        for attributes in attribute_choices(self.tree.attributes, group.name):
+            if self.late:
+                faults.append("not verified within the time limit")
                 break
-        if faults[-1]:
-            failed[group.name] = faults[0]
-    return tree, failed
+            trial = replace(self.tree, attributes=attributes)
+            faults.append(fault_of(trial, dict(self.draw_widths([group]))))
+            if not faults[-1]:
+                self.tree = trial
+                return
+        self.failed[group.name] = faults[0]
+
+    def bundle_failed(self) -> None:
+        """Put groups that fail alone together in proportion, where that works."""
+        tried = [g for g in self.tree.groups if g.name in self.failed]
+        for members in candidates(tried):
+            joined = bundle(members) if all(m.name in self.failed for m in members) else None
+            if joined is None or self.late:
+                continue
+            claims = claims_of(self.claims, members, joined)
+            trial = with_bundle(self.tree, members, joined, claims)
+            if not self.joint([joined], trial):
+                self.tree, self.claims = trial, claims
+                for member in members:
+                    del self.failed[member.name]
+
+    def settle(self) -> None:
+        """Find groups that spoil the whole, until what is left can be cut together."""
+        while fault := self.joint(self.good):
+            if self.late:
+                self.failed.update((g.name, fault) for g in self.good)
+                return
+            culprit = find_culprit(self.good, lambda some: bool(self.joint(some)))
+            self.check(culprit, self.oracle.fault)
+            if culprit.name not in self.failed and self.joint(self.good):
+                self.failed[culprit.name] = f"only together with others: {fault}"
+
+
+Keep = Mapping[str, Sequence[int]]
 
 
 def attribute_choices(
@@ -85,24 +154,6 @@ def attribute_choices(
         yield others
     if len(own) > 1:
         yield from ((*others, a) for a in own)
-
-
-def try_bundles(
-    oracle: Oracle, tree: ModelTree, failed: Mapping[str, str], claims: Sequence[Claim]
-) -> tuple[ModelTree, dict[str, str]]:
-    """Groups that fail alone, put together in proportion where that works."""
-    left = dict(failed)
-    for members in candidates([g for g in tree.groups if g.name in left]):
-        joined = bundle(members) if all(m.name in left for m in members) else None
-        if joined is None:
-            continue
-        trial = with_bundle(tree, members, joined, claims)
-        if not any(joint_faults(oracle, trial, [joined])):
-            tree = trial
-            claims = claims_of(claims, members, joined)
-            for member in members:
-                del left[member.name]
-    return tree, left
 
 
 def claims_of(
@@ -119,29 +170,13 @@ def with_bundle(
     """The tree with ``joined`` in the place of the first of its members."""
     names = {m.name for m in members}
     groups = [joined if g.name == joined.name else g for g in tree.groups]
-    own = [a for a in resolve(claims_of(claims, members, joined)) if a.group == joined.name]
+    own = [a for a in resolve(claims) if a.group == joined.name]
     kept = [a for a in tree.attributes if a.group not in names]
     return replace(
         tree,
         groups=tuple(g for g in groups if g is joined or g.name not in names),
         attributes=(*kept, *own),
     )
-
-
-def drop_culprits(oracle: Oracle, tree: ModelTree) -> ModelTree:
-    """Give up groups until the others can be cut together."""
-    while tree.groups:
-        fault = next((f for f in joint_faults(oracle, tree) if f), "")
-        if not fault:
-            break
-        culprit = find_culprit(tree.groups, partial(fails, oracle, tree))
-        tree = without(tree, {culprit.name: f"only together with others: {fault}"})
-    return tree
-
-
-def fails(oracle: Oracle, tree: ModelTree, groups: Sequence[Group]) -> bool:
-    """Whether these groups cannot be cut together."""
-    return any(joint_faults(oracle, tree, groups))
 
 
 def find_culprit(groups: Sequence[Group], fails: Callable[[Sequence[Group]], bool]) -> Group:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,7 @@ class Ledger:
         with self._locked():
             self._book = Book(storage, name, directions)
             self._pulse = Pulse(run / "alive")
+        self._janitor = ThreadPoolExecutor(1)  # removing a file waits for the disk
         self._mine: set[int] = set()  # running here
         self._successes = 0
         self._failures: list[str] = []
@@ -135,7 +137,7 @@ class Ledger:
                 self._finish(outcome)
         except UpdateFinishedTrialError:
             self._record_late(outcome)
-        self._spool.remove(outcome.number, outcome.attempt)
+        self._janitor.submit(self._spool.remove, outcome.number, outcome.attempt)
 
     def _finish(self, outcome: Outcome) -> None:
         self._mine.discard(outcome.number)
@@ -245,6 +247,7 @@ class Ledger:
                 for number in sorted(self._mine):
                     self._take_over(trials[number], counted=False)
         finally:
+            self._janitor.shutdown()
             self._pulse.close()
 
     def __enter__(self) -> Ledger:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import secrets
 import shutil
 import signal
 import sys
@@ -19,7 +18,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,24 +33,17 @@ from ray.tune.search import Searcher
 
 from ..errors import UsageError
 from .executor import Recipe, RecipeSpec, cannot_build, evaluate, failure
+from .guard import keep_prints, watchdog
+from .ray_settings import QUIET, environment, token
 from .reaper import reaped
 from .spool import Spool
 from .trial import Ask, Outcome, Tell, Trial
 from .worker import put_aside
 
+MAX_FAILED_STARTS = 3  # workers that died before any had built the recipe
+BUILT = "built"  # the file that says that one has
 TICK_SECONDS = 0.5  # between two questions while nothing is left to start
 OBJECT_STORE_BYTES = 10**8  # trials and outcomes are small
-QUIET = {
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent home
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # signals are the launcher's
-    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
-    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # its snapshots are of no use here
-    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-    "TUNE_WARN_THRESHOLD_S": "1000000",
-}
 
 
 @dataclass(frozen=True)
@@ -89,11 +81,21 @@ class RayExecutor:
         Raises:
             UsageError: there is no cluster at ``address``.
         """
-        searcher = AskTell(self, recipe, ask, tell, stop)
         with cluster(self) as scratch:
+            searcher = AskTell(self._common(recipe, scratch), ask, tell, stop)
             self._tuner(searcher, scratch).fit()
         if searcher.error is not None:
             raise searcher.error
+
+    def _common(self, recipe: RecipeSpec, scratch: Path) -> dict[str, Any]:
+        """What every trial's configuration holds; strings, which Tune passes on as they are."""
+        return {
+            "recipe": json.dumps(recipe.to_json()),
+            "folder": str(self.folder.absolute()),
+            "scratch": str(scratch),
+            "timeout": self.trial_timeout,
+            "path": json.dumps(sys.path),
+        }
 
     def _tuner(self, searcher: AskTell, scratch: Path) -> tune.Tuner:
         return tune.Tuner(
@@ -122,19 +124,16 @@ class AskTell(Searcher):
     """Passes Tune's questions on to ``ask`` and its results to ``tell``."""
 
     def __init__(
-        self, executor: RayExecutor, recipe: RecipeSpec, ask: Ask, tell: Tell, stop: threading.Event
+        self, common: Mapping[str, Any], ask: Ask, tell: Tell, stop: threading.Event
     ) -> None:
         super().__init__()
         self.error: BaseException | None = None
-        self._common = {
-            "recipe": json.dumps(recipe.to_json()),
-            "folder": str(executor.folder.absolute()),
-            "timeout": executor.trial_timeout,
-        }
-        self._recipe = recipe
-        self._spool = Spool(executor.folder / "spool")
+        self._common = dict(common)
+        self._recipe = RecipeSpec(**json.loads(common["recipe"]))
+        self._spool = Spool(Path(common["folder"]) / "spool")
         self._ask, self._tell, self._stop = ask, tell, stop
         self._running: dict[str, Trial] = {}
+        self._failed_starts = 0
         self._quiet_until = 0.0
         self._on_usr1 = signal.getsignal(signal.SIGUSR1)
 
@@ -169,8 +168,17 @@ class AskTell(Searcher):
         elif result and "outcome" in result:
             self._guarded(self._tell, Outcome.from_json(json.loads(result["outcome"])))
         elif self.error is None:
-            lost = failure(trial, "died", "the Ray worker or its machine ended (out of memory?)")
-            self._guarded(self._tell, self._spool.get(trial.number, trial.attempt) or lost)
+            self._mourn(trial)
+
+    def _mourn(self, trial: Trial) -> None:
+        """Tell of a dead worker what it left in the spool, or that it died."""
+        lost = failure(trial, "died", "the Ray worker or its machine ended (out of memory?)")
+        self._guarded(self._tell, self._spool.get(trial.number, trial.attempt) or lost)
+        if not (Path(self._common["scratch"]) / BUILT).exists():
+            self._failed_starts += 1
+            if self._failed_starts >= MAX_FAILED_STARTS:
+                cause = f"its workers die on it; see {self._common['folder']}/logs"
+                self.error = cannot_build(self._recipe, cause)
 
     def _guarded(self, call: Any, *arguments: Any) -> Any:
         """Call; Tune must not see the exception, it is raised once Tune has ended."""
@@ -223,8 +231,10 @@ class Journey(tune.Trainable):
         self._config = config
         self._recipe: Recipe | None = None
         keep_prints(Path(config["folder"]))
+        sys.path += [entry for entry in json.loads(config["path"]) if entry not in sys.path]
         try:
             self._recipe = RecipeSpec(**json.loads(config["recipe"])).build()
+            (Path(config["scratch"]) / BUILT).touch()
         except (Exception, SystemExit):
             self._broken = traceback.format_exc()
 
@@ -251,40 +261,6 @@ class Journey(tune.Trainable):
         """Nothing."""
 
 
-@contextmanager
-def watchdog(trial: Trial, seconds: float | None, spool: Spool) -> Iterator[None]:
-    """End this process when the time is up, leaving word in the spool."""
-
-    def bite() -> None:
-        put_aside(spool, failure(trial, "timeout", f"ran longer than {seconds:g} s"))
-        os._exit(1)
-
-    if seconds is None:
-        yield
-        return
-    timer = threading.Timer(seconds, bite)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
-def keep_prints(folder: Path) -> None:
-    """Send what this process prints to the run's logs, when the run folder is here."""
-    if not folder.is_dir():
-        return
-    (folder / "logs").mkdir(exist_ok=True)
-    log = os.open(
-        folder / "logs" / f"ray-{os.uname().nodename}-{os.getpid()}.log",
-        os.O_WRONLY | os.O_CREAT | os.O_APPEND,
-    )
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    os.close(log)
-
-
 def short_name(trial: Any) -> str:
     """Keeps paths short."""
     return str(trial.trial_id)
@@ -301,6 +277,7 @@ def cluster(executor: RayExecutor) -> Iterator[Path]:
     """
     with ExitStack() as stack:
         stack.enter_context(environment(QUIET | token()))
+        stack.enter_context(silence(executor.folder / "logs"))
         scratch = Path(tempfile.mkdtemp(prefix="hp-", dir=shared(executor)))
         if executor.address is None and not ray.is_initialized():
             stack.enter_context(reaped(scratch))
@@ -314,6 +291,20 @@ def cluster(executor: RayExecutor) -> Iterator[Path]:
         yield scratch
 
 
+@contextmanager
+def silence(logs: Path) -> Iterator[None]:
+    """Keep what Ray says in the driver in the run's logs: a dead worker is told as an outcome."""
+    logs.mkdir(parents=True, exist_ok=True)
+    chatter = logging.getLogger("ray.tune")
+    level = chatter.level
+    chatter.setLevel(logging.CRITICAL)
+    try:
+        with (logs / "ray.log").open("a") as log, redirect_stdout(log):
+            yield
+    finally:
+        chatter.setLevel(level)
+
+
 def shared(executor: RayExecutor) -> Path:
     """Where every machine of the cluster can write; short at home, for the paths of sockets."""
     if executor.address is None and not ray.is_initialized():
@@ -321,16 +312,6 @@ def shared(executor: RayExecutor) -> Path:
     cache = executor.folder.absolute() / "cache"
     cache.mkdir(parents=True, exist_ok=True)
     return cache
-
-
-def token() -> dict[str, str]:
-    """A secret for a private cluster: its ports are open to the network, not its ears.
-
-    A token that the user has set up, for a cluster of his own, stays in force.
-    """
-    names = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
-    own = (Path.home() / ".ray" / "auth_token").exists() or any(n in os.environ for n in names)
-    return {} if own else {"RAY_AUTH_TOKEN": secrets.token_hex(16)}
 
 
 def start(executor: RayExecutor, scratch: Path) -> None:
@@ -358,15 +339,3 @@ def connect(address: str) -> None:
     except (ConnectionError, ValueError, RuntimeError) as error:
         message = f"--address must name a running Ray cluster, got {address!r}: {error}"
         raise UsageError(message) from error
-
-
-@contextmanager
-def environment(settings: Mapping[str, str]) -> Iterator[None]:
-    """Environment variables for a while; those that are set already stay."""
-    added = {name: value for name, value in settings.items() if name not in os.environ}
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)

@@ -38,8 +38,11 @@ class Spool:
         return read_outcome(self._path(number, attempt))
 
     def remove(self, number: int, attempt: int) -> None:
-        """Forget one outcome: it is recorded."""
-        self._path(number, attempt).unlink(missing_ok=True)
+        """Forget one outcome, it is recorded, and what a killed worker left half written."""
+        path = self._path(number, attempt)
+        path.unlink(missing_ok=True)
+        for draft in self.folder.glob(f".{path.name}.*"):
+            draft.unlink(missing_ok=True)
 
     def __iter__(self) -> Iterator[Outcome]:
         """All readable outcomes, in the order of their numbers."""

@@ -25,6 +25,7 @@ from ..errors import UsageError
 
 JOURNAL = "study.jsonl"
 LOCK = "ledger.lock"
+SET_TRIAL_USER_ATTR = 8  # operation code of Optuna's journal
 TAIL_BYTES = 1 << 16  # read at a time when looking backwards for the last whole line
 
 
@@ -68,27 +69,32 @@ class FlockJournalBackend(BaseJournalBackend):
         return record
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Append the records, durable when the call returns.
+        """Append the records; durable when the call returns, but for attributes of trials.
+
+        Those are durable once anything else is appended: they are worth nothing before the state
+        of the trial says that it is over, and forcing them to the disk would double the cost.
 
         Raises:
             OSError: the disk is full or failed; the file then ends as it did before.
         """
+        sync = any(log.get("op_code") != SET_TRIAL_USER_ATTR for log in logs)
         lines = (json.dumps(log, separators=(",", ":")).encode() + b"\n" for log in logs)
         fd = os.open(self.path, os.O_RDWR)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
-            self._append(fd, end_of_last_line(fd), b"".join(lines))
+            self._append(fd, end_of_last_line(fd), b"".join(lines), sync=sync)
         finally:
             os.close(fd)
 
-    def _append(self, fd: int, end: int, data: bytes) -> None:
+    def _append(self, fd: int, end: int, data: bytes, *, sync: bool) -> None:
         try:
             if os.fstat(fd).st_size > end:
                 os.ftruncate(fd, end)
             written = 0
             while written < len(data):
                 written += os.pwrite(fd, data[written:], end + written)
-            os.fsync(fd)
+            if sync:
+                os.fsync(fd)
         except OSError as error:
             os.ftruncate(fd, end)
             raise OSError(

@@ -6,6 +6,7 @@ Prints one line of JSON: what was found, how many launchers were killed, and wha
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -48,6 +49,13 @@ class Launcher:
         assert self.process is not None
         self.process.send_signal(number)
 
+    def workers(self) -> list[int]:
+        """Its child processes."""
+        assert self.process is not None
+        command = ["ps", "-o", "pid=", "--ppid", str(self.process.pid)]
+        listed = subprocess.run(command, capture_output=True, text=True).stdout
+        return [int(pid) for pid in listed.split()]
+
     def wait(self) -> int:
         assert self.process is not None
         return self.process.wait(600)
@@ -65,7 +73,10 @@ def evaluations(run: Path) -> int:
 
 
 def storm(launchers: list[Launcher], rounds: int, rng: random.Random) -> int:
-    """Kill one of the launchers, at a random moment, ``rounds`` times; how many kills hit."""
+    """Kill one of the launchers at a random moment, ``rounds`` times; how many kills hit.
+
+    Every other time its children die with it, and with them what they had nearly finished.
+    """
     kills = 0
     for _ in range(rounds):
         for launcher in launchers:
@@ -75,7 +86,11 @@ def storm(launchers: list[Launcher], rounds: int, rng: random.Random) -> int:
         victim.wait_for_results(rng.randint(1, 6))
         time.sleep(rng.uniform(0.0, 0.2))
         kills += victim.running()
+        workers = victim.workers() if rng.random() < 0.5 else []
         victim.send(signal.SIGKILL)
+        for pid in workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         victim.wait()
     for launcher in launchers:
         if launcher.running():
@@ -135,7 +150,7 @@ def audit(run: Path, url: str | None = None) -> Audit:
         repeated=sum(n > allowed[k] for k, n in evaluated.items()),
         interrupted=len(interrupted),
         evaluated=len(lines),
-        spooled=len(list((run / "spool").iterdir())),
+        spooled=len(list((run / "spool").glob("*.json"))),
         orphans=len(orphans()),
     )
 

@@ -8,6 +8,7 @@ the seconds it takes to open the finished study.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import shutil
 import statistics
@@ -47,7 +48,7 @@ def measure(run: Path, args: argparse.Namespace) -> dict[str, float]:
 
         ledger.tell = tell  # type: ignore[method-assign]
         drive(ledger, executor(args.executor, args.workers, run), recipe, threading.Event())
-    gaps = [1000 * (b - a) for a, b in zip(told, told[1:])]
+    gaps = [1000 * (b - a) for a, b in itertools.pairwise(told)]
     tenth = len(gaps) // 10
     first, last = statistics.mean(gaps[:tenth]), statistics.mean(gaps[-tenth:])
     return {

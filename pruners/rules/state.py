@@ -20,6 +20,10 @@ READERS = {"_local_scalar_dense", "is_nonzero", "detach", "alias"}
 """What a decision of the Python code needs; anything else puts the value into the model."""
 
 
+MAX_LABELS = 2**26
+"""Half a gigabyte: what needs more labels than this is fixed."""
+
+
 @dataclass(frozen=True)
 class Call:
     """One ATen call: name without overload, arguments by schema name, tensors in and out."""
@@ -105,6 +109,7 @@ class TraceState:
         used: names of parameters and buffers that some operation read.
         products: where units are made, in order.
         sites: sizes that operations saw.
+        deadline: on ``time.monotonic()``; operations after it are taken as unknown.
         rows: what an earlier pass knows of grids whose rows go as a whole.
         grids: call number and layer, where a view laid it out over more dimensions than before.
         heads: layers whose units are whole rows.
@@ -123,12 +128,15 @@ class TraceState:
     used: set[str] = field(default_factory=set)
     products: list[Product] = field(default_factory=list)
     sites: list[Site] = field(default_factory=list)
+    deadline: float = float("inf")
     rows: Rows = field(default_factory=dict)
     grids: list[tuple[int, Tensor]] = field(default_factory=list)
     heads: list[Tensor] = field(default_factory=list)
     attended: list[Tensor] = field(default_factory=list)
     ordinal: int = 0
-    _layers: MutableMapping[Tensor, Layers] = field(default_factory=WeakTensorKeyDictionary)
+    _layers: MutableMapping[Tensor, tuple[int, Layers]] = field(
+        default_factory=WeakTensorKeyDictionary
+    )
     _deferred: MutableMapping[Tensor, Layers] = field(default_factory=WeakTensorKeyDictionary)
     _origins: MutableMapping[Tensor, dict[str, int]] = field(
         default_factory=WeakTensorKeyDictionary
@@ -136,17 +144,23 @@ class TraceState:
 
     def layers(self, tensor: Tensor) -> Layers:
         """The settled layers of a tensor."""
-        return self.units.settle(self._layers.get(tensor, ()))
+        version, layers = self._layers.get(tensor, (0, ()))
+        if version == self.units.version:
+            return layers
+        layers = self.units.settle(layers)
+        self._layers[tensor] = self.units.version, layers
+        return layers
 
     def label(self, tensor: Tensor, layers: Iterable[Tensor]) -> None:
         """Set the layers of a tensor; a unit that is the whole tensor cannot go."""
         layers = self.units.settle(layers)
         self.freeze([la for la in layers if not varying(la)], "would leave nothing")
-        self._layers[tensor] = tuple(la for la in layers if varying(la))
+        self.freeze([la for la in layers if la.numel() > MAX_LABELS], "has too many elements")
+        self._layers[tensor] = self.units.version, tuple(la for la in layers if varying(la))
 
     def is_labelled(self, tensor: Tensor) -> bool:
         """Whether some layer is known for the tensor."""
-        return bool(self._layers.get(tensor))
+        return bool(self._layers.get(tensor, (0, ()))[1])
 
     def adopt(self, name: str, tensor: Tensor) -> None:
         """Make a parameter or buffer known by name."""

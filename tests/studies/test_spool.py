@@ -39,6 +39,15 @@ def test_all_come_in_order_and_drafts_do_not(tmp_path: Path) -> None:
     assert [o.number for o in spool] == [3, 7, 12]
 
 
+def test_removing_takes_the_drafts_of_that_outcome_along(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    for name in (".1-1.json.77", ".1-2.json.77", ".11-1.json.77"):
+        (tmp_path / name).touch()
+    spool.put(Outcome(1))
+    spool.remove(1, 1)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".1-2.json.77", ".11-1.json.77"]
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"number": 1}', '{"interval": {"a": []}}'])
 def test_a_damaged_file_is_no_outcome(tmp_path: Path, text: str) -> None:
     path = tmp_path / "1-1.json"

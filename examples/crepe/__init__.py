@@ -1,0 +1,1 @@
+"""The pitch tracker CREPE, in its smallest size."""

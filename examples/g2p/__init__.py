@@ -1,0 +1,1 @@
+"""A GRU encoder and decoder from the letters of English words to their phonemes."""
