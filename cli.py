@@ -60,12 +60,25 @@ def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -
         data = tomllib.loads(Path(value).read_text())
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read {value}: {error}") from error
-    options = {str(p.name) for p in ctx.command.params if isinstance(p, click.Option)}
-    data = {k.replace("-", "_"): v for k, v in data.items()}
-    if strange := sorted(set(data) - options):
-        known = ", ".join(sorted(options - {"config"}))
+    options = {o.opts[-1].lstrip("-"): o for o in ctx.command.params if isinstance(o, click.Option)}
+    del options["config"]
+    if strange := sorted(set(data) - set(options)):
+        known = ", ".join(sorted(options))
         raise UsageError(f"{value} sets {', '.join(strange)}; known options are {known}")
-    ctx.default_map = data
+    ctx.default_map = {str(options[k].name): config_value(options[k], v) for k, v in data.items()}
+
+
+def config_value(option: click.Option, value: Any) -> Any:
+    """A value of a config file as its option takes it.
+
+    Raises:
+        UsageError: a list where there can be but one value, or something that is no plain value.
+    """
+    several = option.multiple or isinstance(option.type, click.types.FuncParamType)
+    values = value if isinstance(value, list) and several else [value]
+    if not all(isinstance(v, str | int | float) for v in values):
+        raise UsageError(f"{option.opts[-1]} cannot be {value!r}; see 'hierprune launch --help'")
+    return values if option.multiple else value
 
 
 def means_options(command: Command) -> Command:

@@ -22,7 +22,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ..errors import UsageError
+from ..errors import unknown
 
 
 class Pattern(Protocol):
@@ -170,7 +170,5 @@ def parse(granularity: str) -> Pattern | None:
         rows, columns = int(match[1]), int(match[2])
         if rows > 0 and columns > 0:
             return Blocks(rows, columns)
-    raise UsageError(
-        f"no granularity {granularity!r}; known: channel, weight, N:M with 0 < N < M such as 2:4, "
-        f"blocks ROWSxCOLUMNS such as 4x1"
-    )
+    patterns = ["N:M with 0 < N < M such as 2:4", "blocks ROWSxCOLUMNS such as 4x1"]
+    raise unknown("granularity", granularity, ["channel", "weight", *patterns])

@@ -90,13 +90,17 @@ def open_study(
     Raises:
         UsageError: it is there, with other objectives.
     """
-    study = optuna.create_study(
-        storage=storage,
-        study_name=name,
-        directions=list(directions.values()),
-        sampler=optuna.samplers.RandomSampler(),
-        load_if_exists=True,
-    )
+    sampler = optuna.samplers.RandomSampler()
+    try:  # to open what is there writes nothing
+        study = optuna.load_study(storage=storage, study_name=name, sampler=sampler)
+    except KeyError:
+        study = optuna.create_study(
+            storage=storage,
+            study_name=name,
+            directions=list(directions.values()),
+            sampler=sampler,
+            load_if_exists=True,
+        )
     with warnings.catch_warnings():  # metric names, which optuna-dashboard shows, are a preview
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         if study.metric_names is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -46,7 +47,7 @@ class Request:
         """Check what needs no task."""
         strategy(self.strategy)
         check_trials(self.trials)
-        if self.max_epochs < 0:
+        if not 0 <= self.max_epochs < math.inf:
             raise UsageError(f"max_epochs must be 0 or more, got {self.max_epochs}")
         if self.objectives is not None and len(set(self.objectives)) < len(self.objectives):
             raise UsageError(f"objectives must differ, got {', '.join(self.objectives)}")
