@@ -37,8 +37,8 @@ def recovery_from(given: Mapping[str, Any]) -> Recovery:
 
 
 def of_kind(defaults: Mapping[str, tuple[str, ...]], granularity: str) -> tuple[str, ...]:
-    """The default of structures, or the one that all patterns of single weights share."""
-    return defaults["channel" if granularity == "channel" else "weight"]
+    """The default of a granularity; all patterns of single weights share one."""
+    return defaults.get(granularity, defaults["weight"])
 
 
 def space_from(given: Mapping[str, Any]) -> SpaceOptions:

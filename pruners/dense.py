@@ -45,7 +45,7 @@ class Dense:
         """
         pattern = parse(granularity)
         if pattern is None or isinstance(pattern, Single):
-            return self.elementary(name, "channel" if pattern is None else "weight", seed)
+            return self.elementary(name, granularity, seed)
         elements = self.elementary(name, "weight", seed)
         return {g.name: pattern.pooled(self.shaped(g, elements)) for g in self.units(granularity)}
 

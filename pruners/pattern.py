@@ -151,14 +151,14 @@ def inverse_order(scores: Tensor) -> Tensor:
 
 
 def parse(granularity: str) -> Pattern | None:
-    """The pattern of a granularity; ``None`` for structures.
+    """The pattern of a granularity; ``None`` for structures and blocks.
 
     ``"weight"``, ``"N:M"`` such as ``"2:4"``, ``"RxC"`` such as ``"4x1"``.
 
     Raises:
-        UsageError: neither a pattern nor ``"channel"``.
+        UsageError: neither a pattern nor ``"channel"`` or ``"block"``.
     """
-    if granularity == "channel":
+    if granularity in ("channel", "block"):
         return None
     if granularity == "weight":
         return Single()
@@ -171,4 +171,4 @@ def parse(granularity: str) -> Pattern | None:
         if rows > 0 and columns > 0:
             return Blocks(rows, columns)
     patterns = ["N:M with 0 < N < M such as 2:4", "blocks ROWSxCOLUMNS such as 4x1"]
-    raise unknown("granularity", granularity, ["channel", "weight", *patterns])
+    raise unknown("granularity", granularity, ["block", "channel", "weight", *patterns])

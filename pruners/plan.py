@@ -49,12 +49,14 @@ class PruningPlan:
     """What to remove from a dense model, and how to recover it.
 
     Attributes:
-        granularity: ``"channel"`` (structures, removed) or ``"weight"`` (single weights, zeroed).
+        granularity: ``"channel"`` (structures, removed), ``"block"`` (residual blocks, left out),
+            ``"weight"`` (single weights, zeroed) or another pattern of zeros.
         criterion: ranks the units of a group; the lowest go.
         allocation: how the global ratio was split over groups before local changes.
         ratio: share of the budget removed, in [0, 1).
         budget: what the ratio counts: ``"units"``, ``"params"`` or ``"macs"``.
-        density: share of units kept, by group, in (0, 1]; groups not named stay dense.
+        density: share of units kept, by group, in (0, 1], of blocks 0 or 1; groups not named stay
+            dense.
         recovery: see :class:`Recovery`.
         seed: of everything random in the trial.
         dense_sha256: of the dense weights that the plan was made for; ``""`` where unknown.
@@ -77,7 +79,8 @@ class PruningPlan:
         if not 0 <= self.ratio < 1:
             raise UsageError(f"ratio must be in [0, 1), got {self.ratio}")
         for group, density in self.density.items():
-            if not 0 < density <= 1:
+            dropped = density == 0 and self.granularity == "block"
+            if not (0 < density <= 1 or dropped):
                 raise UsageError(f"density must be in (0, 1], got {density} for {group!r}")
 
     def __hash__(self) -> int:

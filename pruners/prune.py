@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from .calibration import Calibration, input_statistics
 from .cost import BUDGETS, CostModel
 from .criteria import CRITERIA
 from .dense import Dense, allocation_path
+from .depth import without_blocks
 from .pattern import parse
 from .plan import PruningPlan, Recovery
 from .recalibrate import recalibrate
@@ -63,7 +64,9 @@ def apply_plan(dense: Dense, plan: PruningPlan) -> tuple[nn.Module, PruningPlan]
 def cut_model(dense: Dense, plan: PruningPlan) -> tuple[nn.Module, PruningPlan]:
     """The dense model without the least salient structures, reconstructed; the plan with units."""
     keep = kept_units(dense, plan)
-    pruned = cut(dense.model, dense.tree, keep)
+    pruned = shrink(dense.model, dense.tree, plan.granularity, keep)
+    if plan.granularity == "block":
+        return pruned, replace(plan, keep=keep)
     sizes = {n: tuple(t.shape) for n, t in dense.model.state_dict().items()}
     kept = kept_positions(dense.tree.groups, sizes, keep)
     if plan.recovery.reconstruct and plan.recovery.sequential:
@@ -71,6 +74,23 @@ def cut_model(dense: Dense, plan: PruningPlan) -> tuple[nn.Module, PruningPlan]:
     elif plan.recovery.reconstruct:
         reconstruct_cut(pruned, dense.model, dense.statistics, kept)
     return pruned, replace(plan, keep=keep)
+
+
+def shrink(
+    model: nn.Module, tree: ModelTree, granularity: str, keep: Mapping[str, Sequence[int]]
+) -> nn.Module:
+    """A copy of ``model`` with only the units in ``keep``, its weights as they were.
+
+    Raises:
+        UsageError: ``keep`` does not fit the tree.
+    """
+    if granularity != "block":
+        return cut(model, tree, keep)
+    known = {g.name for g in tree.blocks}
+    for name in keep:
+        if name not in known:
+            raise unknown("block", name, known)
+    return without_blocks(model, [name for name, units in keep.items() if not units])
 
 
 def kept_units(dense: Dense, plan: PruningPlan) -> dict[str, tuple[int, ...]]:
@@ -127,7 +147,8 @@ def prune(
         example_inputs: what one forward takes, batch of 1 or 2.
         density: share to keep of everything, in (0, 1], or of each group by name.
         granularity: ``"channel"`` removes structures, ``"weight"`` zeroes single weights,
-            ``"2:4"`` all but 2 of 4 neighbours, ``"4x1"`` whole blocks.
+            ``"2:4"`` all but 2 of 4 neighbours, ``"4x1"`` blocks of weights; ``"block"`` leaves
+            out whole residual blocks (then take allocation ``"global"``).
         criterion: ranks the units: one of ``CRITERIA``.
         allocation: splits the density over groups: one of ``ALLOCATIONS``.
         budget: what the density counts: ``"units"``, ``"params"`` or ``"macs"`` of the whole model.

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -29,6 +29,7 @@ from torch.nn.modules.module import (
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..task import Inputs, batch_size, forward
+from .depth import find_blocks
 from .grouping import Source, group_units
 from .kernels import plain_kernels
 from .labels import UnitSpace, along, varying
@@ -78,7 +79,8 @@ def build_tree(
     tree, claims = group_units(model, traced.state, traced.sources)
     if verify and tree.groups:
         tree = Verification(Oracle(model, examples, chosen), tree, claims, deadline).run()
-    return mark_readers(tree, find_uses(model, example_inputs))
+    tree = mark_readers(tree, find_uses(model, example_inputs))
+    return replace(tree, blocks=find_blocks(model, example_inputs))
 
 
 def choose(names: Sequence[str | int] | None, outputs: Any) -> Any:

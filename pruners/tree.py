@@ -118,6 +118,7 @@ class ModelTree:
         tensors: cost of every parameter.
         attributes: integers of modules that follow a width.
         excluded: layers that keep their width, with reasons.
+        blocks: one group of one unit per residual block that can be left out (kind ``"block"``).
     """
 
     groups: tuple[Group, ...]
@@ -125,15 +126,16 @@ class ModelTree:
     tensors: tuple[TensorCost, ...]
     attributes: tuple[Attribute, ...] = ()
     excluded: tuple[Excluded, ...] = ()
+    blocks: tuple[Group, ...] = ()
 
     def units(self, granularity: str) -> tuple[Group, ...]:
-        """The groups that a granularity decides on: structures, or the weights of a pattern.
+        """The groups that a granularity decides on: structures, blocks, weights of a pattern.
 
         Weights that a pattern does not fit are left out.
         """
         pattern = parse(granularity)
         if pattern is None:
-            return self.groups
+            return self.blocks if granularity == "block" else self.groups
         shapes = {t.name: t.shape for t in self.tensors}
         found = []
         for group in self.weights:
@@ -158,6 +160,7 @@ class ModelTree:
             ),
             attributes=tuple(Attribute(**a) for a in data["attributes"]),
             excluded=tuple(Excluded(**e) for e in data["excluded"]),
+            blocks=tuple(group_from_json(g) for g in data["blocks"]),
         )
 
 

@@ -57,10 +57,15 @@ class SpaceOptions:
 
     granularities: tuple[str, ...] = ("channel",)
     criteria: Mapping[str, tuple[str, ...]] = field(
-        default_factory=lambda: {"channel": ("activation",), "weight": ("l1",)}
+        default_factory=lambda: {
+            "block": ("influence",),
+            "channel": ("activation",),
+            "weight": ("l1",),
+        }
     )
     allocations: Mapping[str, tuple[str, ...]] = field(
         default_factory=lambda: {
+            "block": ("global",),
             "channel": ("uniform", "global", "erk", "lamp"),
             "weight": ("lamp", "global", "erk", "uniform"),
         }

@@ -14,7 +14,7 @@ from torch import nn
 from ..errors import UsageError
 from ..objectives.packing import load_state, save_state
 from ..pruners.plan import PruningPlan
-from ..pruners.surgery import cut
+from ..pruners.prune import shrink
 from ..pruners.tree_cache import find_tree
 from ..task import Task
 from .card import card
@@ -113,7 +113,7 @@ def load(folder: str | Path, task: Task | None = None) -> nn.Module:
     task = task_for(folder, source, task)
     model = task.build_model()
     if plan.keep is not None:
-        model = cut(model, find_tree(model, task.example()), plan.keep)
+        model = shrink(model, find_tree(model, task.example()), plan.granularity, plan.keep)
     try:
         model.load_state_dict(state)
     except RuntimeError as error:

@@ -19,6 +19,7 @@ from ..objectives.packing import load_state, save_state
 from ..objectives.registry import objective
 from ..pruners.dense import Dense
 from ..pruners.distil import Distillation
+from ..pruners.pattern import parse
 from ..pruners.plan import PruningPlan
 from ..pruners.prune import apply_plan
 from ..pruners.training import train
@@ -98,7 +99,7 @@ class Journey:
             recovery.epochs,
             lr=recovery.lr,
             seed=plan.seed,
-            hold_zeros=plan.granularity != "channel",
+            hold_zeros=parse(plan.granularity) is not None,
             distillation=teacher,
         )
 

@@ -10,6 +10,7 @@ from .base import Criterion, Saliency
 from .chance import Random
 from .geometry import GeometricMedian
 from .gradient import Fisher, Snip, SynFlow, Taylor
+from .influence import Influence
 from .magnitude import GroupMagnitude, Magnitude, NormScale
 
 __all__ = ["CRITERIA", "Criterion", "Random", "Saliency", "criterion"]
@@ -20,6 +21,7 @@ CRITERIA: Mapping[str, Criterion] = {
     "fisher": Fisher(),
     "fpgm": GeometricMedian(),
     "group-l2": GroupMagnitude(),
+    "influence": Influence(),
     "l1": Magnitude(1),
     "l2": Magnitude(2),
     "random": Random(),

@@ -48,6 +48,8 @@ class ActivationWeighted:
         measured: set[str],
     ) -> Tensor:
         """Scores of one group, shape (width,)."""
+        if group.kind == "block":
+            return unit_sums(group, fed)
         if group.size:
             return fed[group.cuts[0].tensor].flatten()
         readers = [c for c in group.cuts if c.reads and c.tensor in measured]

@@ -38,6 +38,9 @@ def unit_sums(group: Group, values: Mapping[str, Tensor], *, readers: bool = Fal
         values: a tensor of the shape of each parameter, by name; parameters may be missing.
         readers: take the weights that read the units too.
     """
+    if group.kind == "block":
+        sums = [values[c.tensor].sum() for c in group.cuts if c.tensor in values]
+        return torch.stack(sums).sum()[None]
     if group.size:
         return values[group.cuts[0].tensor].flatten()
     cuts = [c for c in group.cuts if c.tensor in values]

@@ -30,7 +30,7 @@ class GeometricMedian:
             UsageError: single weights have no geometry.
         """
         if any(g.size for g in groups):
-            raise UsageError("criterion 'fpgm' ranks structures, not single weights; use 'l1'")
+            raise UsageError("criterion 'fpgm' ranks channels and neurons alone; use 'l1'")
         weights = matrices(model)
         return {g.name: distances(g, weights) for g in groups}
 
