@@ -1,0 +1,41 @@
+"""Distillation: the teacher's outputs as targets."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from hierprune.errors import UsageError
+from hierprune.pruners.distil import Distillation
+from hierprune.pruners.plan import Recovery
+from hierprune.pruners.training import train
+from hierprune.task import Task
+
+
+def test_the_loss_mixes_the_task_and_the_distance() -> None:
+    teacher = nn.Linear(3, 2)
+    x = torch.randn(5, 3)
+    outputs = teacher(x) + 2.0
+    loss = Distillation(teacher, 0.25)(torch.tensor(1.0), outputs, x)
+    assert torch.allclose(loss, torch.tensor(0.75 * 1.0 + 0.25 * 4.0), atol=1e-5)
+
+
+def test_a_student_comes_closer_to_its_teacher_whatever_the_targets() -> None:
+    torch.manual_seed(0)
+    teacher = nn.Linear(6, 3).eval()
+    student = nn.Linear(6, 3)
+    x = torch.randn(256, 6)
+    batches = [(x[i : i + 32], torch.zeros(32, dtype=torch.long)) for i in range(0, 256, 32)]
+    task = Task("toy", lambda: teacher, batches, batches, batches)
+    before = copy.deepcopy(teacher.state_dict())
+    start = float((student(x) - teacher(x)).square().mean())
+    train(student, task, 20, lr=0.02, distillation=Distillation(teacher, 1.0))
+    assert float((student(x) - teacher(x)).square().mean()) < 0.05 * start
+    assert all(torch.equal(v, before[k]) for k, v in teacher.state_dict().items())
+
+
+@pytest.mark.parametrize("weight", [-0.1, 1.5])
+def test_the_weight_is_a_share(weight: float) -> None:
+    with pytest.raises(UsageError, match="distil"):
+        Recovery(distil=weight)
