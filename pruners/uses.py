@@ -90,6 +90,10 @@ class UseMode(TorchDispatchMode):
         self._views: list[Tensor] = []
         self.other: set[str] = set()
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # else torch imports its compiler at first use, which takes seconds
+
     def __torch_dispatch__(
         self,
         func: Any,

@@ -27,6 +27,7 @@ def test_a_duplicated_unit_is_made_up_for_exactly() -> None:
     with torch.no_grad():
         for tensor in (dense[0].weight, dense[0].bias):
             tensor[5] = tensor[2]
+        dense[2].weight[:, 5] += 1
     tree = build_tree(dense, x[:1])
     keep = {"0": [u for u in range(16) if u != 5]}
     pruned = cut(dense, tree, keep)
@@ -35,7 +36,7 @@ def test_a_duplicated_unit_is_made_up_for_exactly() -> None:
     reconstruct_sequentially(
         pruned, dense, Calibration(((x, None),)), kept_positions(tree.groups, sizes, keep)
     )
-    assert before > 1e-4
+    assert before > 1e-3
     assert error(pruned, dense, x) < before / 1e3
 
 
