@@ -435,7 +435,8 @@ def run(arguments: Sequence[str]) -> int:
     except NoModelError as error:
         return complain(error, EXIT_NO_MODEL)
     except (KeyboardInterrupt, click.Abort) as error:
-        return complain(RuntimeError(str(error) or "stopped"), EXIT_STOPPED)
+        said = str(error.__cause__ or error)  # click turns the one into the other
+        return complain(RuntimeError(said or "stopped"), EXIT_STOPPED)
     except Exception as error:
         if "--debug" in arguments:
             raise

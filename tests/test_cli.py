@@ -169,7 +169,9 @@ UNKNOWN = {
     "strategy": launched("--strategy tpee", "no strategy 'tpee'", "did you mean 'tpe'"),
     "criterion": launched("--criterion taylr", "no criterion 'taylr'", "did you mean 'taylor'"),
     "allocation": launched("--allocation unifrm", "'unifrm'", "did you mean 'uniform'"),
-    "granularity": launched("--granularity chanel", "no granularity 'chanel'", "did you mean 'channel'"),
+    "granularity": launched(
+        "--granularity chanel", "no granularity 'chanel'", "did you mean 'channel'"
+    ),
     "space": launched("--space flatt", "no space 'flatt'", "did you mean 'flat'"),
     "executor": launched("--executor locl", "no executor 'locl'", "did you mean 'local'"),
     "budget": launched("--budget parms", "no budget 'parms'", "did you mean 'params'"),
