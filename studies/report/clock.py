@@ -58,7 +58,7 @@ def union_until(spans: Sequence[Span]) -> list[float]:
     """Length of the union of the first ``i`` spans, for every ``i``; ordered by their ends.
 
     >>> union_until([(0, 2), (1, 3), (10, 11), (2, 12)])
-    [2, 3, 4, 12]
+    [2.0, 3.0, 4.0, 12.0]
     """
     merged: list[Span] = []
     closed = 0.0  # length of all merged spans

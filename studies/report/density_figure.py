@@ -46,7 +46,9 @@ def density_figure(view: View, granularity: str) -> go.Figure:
         hovertemplate="<b>%{y}</b><br>trial %{x}<br>%{z:.1%} kept<extra></extra>",
     )
     figure.update_yaxes(autorange="reversed", type="category", automargin=True, ticks="")
-    figure.update_xaxes(type="category", title={"text": "trial, by ratio removed"}, ticks="")
+    figure.update_xaxes(
+        type="category", title={"text": "trial, by ratio removed"}, automargin=True, ticks=""
+    )
     mark_stages(figure, view, granularity, rows)
     return figure
 

@@ -149,6 +149,7 @@ def picked_point(view: View, x: ObjectiveInfo, y: ObjectiveInfo) -> list[go.Scat
 def add_limits(figure: go.Figure, view: View, x: ObjectiveInfo, y: ObjectiveInfo) -> None:
     """The study's constraints on the two objectives, as dotted lines."""
     goal = view.record.goal()
+    place = "start" if x.direction == "minimize" else "end"  # dense is at the other end
     for constraint in goal.constraints:
         bound = constraint.bound(goal.dense)
         ends = {"x0": bound, "x1": bound, "y0": 0, "y1": 1, "yref": "paper"}
@@ -159,6 +160,6 @@ def add_limits(figure: go.Figure, view: View, x: ObjectiveInfo, y: ObjectiveInfo
         figure.add_shape(
             type="line",
             line={"color": LIMIT, "width": 1.5, "dash": "dot"},
-            label={"text": str(constraint), "textposition": "end", "font": {"color": LIMIT}},
+            label={"text": str(constraint), "textposition": place, "font": {"color": LIMIT}},
             **ends,
         )

@@ -10,7 +10,7 @@ import numpy as np
 from ...search.history import Record
 from ..run_record import DenseInfo, ObjectiveInfo
 from .view import View
-from .words import beside_dense, listed, number, with_unit
+from .words import SPACE, beside_dense, listed, number, with_unit
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def safe_findings(view: View) -> Iterator[Finding]:
         sign = -1.0 if cost.direction == "maximize" else 1.0
         record = view.records[int(rows[np.argmin(sign * view.values(cost.name)[rows])])]
         text = f"{sentence(view, record)} The bar is {number(bar)}, {why}."
-        yield Finding(f"Best {cost.name} as good as dense", text, record.number)
+        yield Finding(f"Best {cost.name}, {quality.name} as good as dense", text, record.number)
 
 
 def as_good(quality: ObjectiveInfo, dense: DenseInfo) -> tuple[float, str]:
@@ -71,7 +71,7 @@ def as_good(quality: ObjectiveInfo, dense: DenseInfo) -> tuple[float, str]:
     if span is None:
         return dense.values[quality.name], "the dense model's value"
     end = span[0] if quality.direction == "maximize" else span[1]
-    return end, "the worse end of the dense model's 95 % interval"
+    return end, f"the worse end of the dense model's 95{SPACE}% interval"
 
 
 def reaches(view: View, quality: ObjectiveInfo, bar: float) -> np.ndarray:

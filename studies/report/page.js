@@ -1,6 +1,6 @@
 "use strict";
 
-const CONFIG = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"] };
+const CONFIG = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "sendChartToCloud"] };
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 const narrow = window.matchMedia("(max-width: 600px)");
 
@@ -9,7 +9,9 @@ function themed(layout) {
   const style = getComputedStyle(document.documentElement);
   const [ink, soft, line, card] = ["--ink", "--soft", "--line", "--card"].map((n) => style.getPropertyValue(n).trim());
   const axis = { gridcolor: line, linecolor: line, tickcolor: line, color: soft };
-  const changes = { "font.color": soft, "hoverlabel.bgcolor": card, "hoverlabel.bordercolor": line, "hoverlabel.font.color": ink };
+  const changes = {
+    "font.color": soft, "modebar.color": soft, "modebar.activecolor": ink, "hoverlabel.bgcolor": card, "hoverlabel.bordercolor": line, "hoverlabel.font.color": ink,
+  };
   const places = layout.scene ? ["scene.xaxis", "scene.yaxis", "scene.zaxis"] : ["xaxis", "yaxis"];
   for (const place of places) {
     for (const [key, value] of Object.entries(axis)) changes[`${place}.${key}`] = value;
@@ -28,9 +30,9 @@ function draw(div) {
   const { data, layout } = JSON.parse(div.querySelector("script").textContent);
   if (narrow.matches) {
     layout.margin = { ...layout.margin, l: 44, r: 4 };
-    layout.modebar = { orientation: "v" };
+    layout.margin.t = 8;
   }
-  Plotly.newPlot(div, data, layout, CONFIG)
+  Plotly.newPlot(div, data, layout, { ...CONFIG, displayModeBar: narrow.matches ? false : "hover" })
     .then(() => Plotly.relayout(div, themed(layout)))
     .then(() => { div.dataset.ready = "true"; });
 }
@@ -73,7 +75,7 @@ document.querySelectorAll("table.sortable th button").forEach((b) => b.addEventL
 
 /** Copy by the clipboard, else by a selection: files have no clipboard in some browsers. */
 async function copy(button) {
-  const code = button.nextElementSibling;
+  const code = button.closest("tr").querySelector("td.command code");
   try {
     await navigator.clipboard.writeText(code.textContent);
   } catch {

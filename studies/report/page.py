@@ -24,7 +24,8 @@ from .words import duration, number, title
 HERE = Path(__file__).parent
 SHOWN_FAILURES = 30
 CAPTIONS = {
-    "front": "Models that no other model beats in all objectives. Hover over a point for its plan.",
+    "front": "Models that no other model beats in all objectives; filled where they satisfy all "
+    "constraints. Hover over a point for its plan, double-click to see all trials.",
     "hypervolume": "Share of what is possible: 1 would be the dense model's quality at no cost, 0 "
     "is nothing better than guessing at the dense model's cost.",
     "densities": "Share of the units kept in every layer, one column per model of the front, "
@@ -117,14 +118,18 @@ def tiles(view: View) -> list[tuple[str, str, str]]:
     open_trials = counts["running"] + counts["waiting"]
     rungs = ", ".join(f"{n} on rung {i}" for i, n in enumerate(counts["rungs"]) if i > 0)
     return [
-        (str(counts["complete"]), "plans finished", rungs or f"{view.record.n_trials} asked for"),
         (
-            str(counts["failed"]),
+            f"{counts['complete']:,}",
+            "plans finished",
+            rungs or f"{view.record.n_trials:,} asked for",
+        ),
+        (
+            f"{counts['failed']:,}",
             "trials failed",
             f"{open_trials} still open" if open_trials else "",
         ),
         (duration(clock.total), "of search", f"{duration(clock.work)} of work in all trials"),
-        (str(len(view.front)), "models on the front", ""),
+        (f"{len(view.front):,}", "models on the front", ""),
         (number(hypervolume(view.points)), "hypervolume", "1 = dense quality at no cost"),
     ]
 

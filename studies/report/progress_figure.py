@@ -57,7 +57,7 @@ def curve(xs: Sequence[float], ys: Sequence[float], name: str) -> go.Figure:
         hovertemplate=f"{name} %{{x:.4g}}<br>hypervolume %{{y:.4f}}<extra></extra>",
         name="hypervolume",
     )
-    figure.update_xaxes(title={"text": name}, zeroline=False, rangemode="tozero")
+    figure.update_xaxes(title={"text": name}, zeroline=False, automargin=True, rangemode="tozero")
     figure.update_yaxes(title={"text": "hypervolume"}, zeroline=False, automargin=True)
     figure.update_layout(hovermode="x", showlegend=False)
     return figure

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from .axes import Scale
 from .front_figure import thinned
-from .theme import DENSE, LIMIT, PALE, PICK, base_layout
+from .theme import DENSE, FRONT, LIMIT, PICK, base_layout
 from .view import View
 from .words import full_hover, short_hover
 
@@ -26,11 +26,10 @@ def space_figure(view: View) -> go.Figure:
     figure.add_traces([others(view, box), front(view, box), *marks(view, box)])
     figure.add_traces(limits(view, box))
     axes = {f"{k}axis": scale.layout() for k, scale in zip("xyz", box, strict=True)}
-    camera = {"eye": {"x": 1.5, "y": -1.5, "z": 0.7}}
+    camera = {"eye": {"x": 1.35, "y": -1.5, "z": 0.5}, "center": {"x": 0, "y": 0, "z": -0.1}}
     figure.update_layout(
         scene={"camera": camera, "aspectmode": "cube", **axes},
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
-        legend={"y": -0.02},
     )
     return figure
 
@@ -47,22 +46,21 @@ def others(view: View, box: Box) -> go.Scatter3d:
         **position(view, rows, box),
         mode="markers",
         name="other trials",
-        marker={"color": PALE, "size": 2},
+        marker={"color": "gray", "opacity": 0.5, "size": 2},
         text=[short_hover(view.records[i]) for i in rows],
         hovertemplate="%{text}<extra></extra>",
     )
 
 
 def front(view: View, box: Box) -> go.Scatter3d:
-    """The front, coloured by its quality, which a turned cube hides."""
+    """The front; hollow where a constraint of the study is broken."""
     rows = [i for i in view.front if within(view, i, box)]
     return go.Scatter3d(
         **position(view, rows, box),
         mode="markers",
         name="front",
         marker={
-            "color": view.values(box[2].info.name)[rows],
-            "colorscale": "Viridis",
+            "color": FRONT,
             "size": 4.5,
             "symbol": ["circle" if view.admitted[i] else "circle-open" for i in rows],
         },

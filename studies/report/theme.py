@@ -21,11 +21,12 @@ def base_layout(height: int = 480) -> go.Layout:
     """What all figures share."""
     return go.Layout(
         height=height,
-        margin={"l": 60, "r": 16, "t": 16, "b": 52},
+        margin={"l": 60, "r": 16, "t": 34, "b": 52},
         paper_bgcolor=CLEAR,
         plot_bgcolor=CLEAR,
         font={"family": FONT, "size": 13},
-        legend={"orientation": "h", "x": 0, "y": -0.16, "yanchor": "top"},
+        legend={"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"},
+        modebar={"bgcolor": CLEAR},
         hoverlabel={"align": "left", "font": {"family": FONT, "size": 13}},
         template="none",
     )

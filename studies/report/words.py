@@ -12,17 +12,17 @@ import numpy as np
 from ...search.history import Record
 from ..run_record import DenseInfo, ObjectiveInfo
 
+SPACE = "\N{NO-BREAK SPACE}"
 NAMED = 8  # densities named in a hover; longer plans are summed up
 
 
 def number(value: float) -> str:
-    """Four significant digits.
+    """Four significant digits, zeros kept so that columns line up.
 
     >>> number(0.98412), number(12.3456), number(61706), number(1.0), number(1e-9)
-    ('0.9841', '12.35', '61706', '1.0', '1e-09')
+    ('0.9841', '12.35', '61,706', '1.000', '1.000e-09')
     """
-    text = f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-    return f"{text}.0" if text.lstrip("-").isdigit() and abs(value) < 10 else text
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:#.4g}"
 
 
 def with_unit(value: float, info: ObjectiveInfo) -> str:
@@ -52,6 +52,15 @@ def duration(seconds: float) -> str:
     return " ".join(f"{count} {unit}" for count, unit in first_two if count)
 
 
+def percent(share: float) -> str:
+    """A share in percent, on one line.
+
+    >>> percent(0.4281).replace(SPACE, " ")
+    '42.8 %'
+    """
+    return f"{100 * share:.1f}{SPACE}%"
+
+
 def beside_dense(value: float, info: ObjectiveInfo, dense: DenseInfo) -> str:
     """A value and what it is to the dense model's.
 
@@ -62,7 +71,7 @@ def beside_dense(value: float, info: ObjectiveInfo, dense: DenseInfo) -> str:
         return f"{info.name} {with_unit(value, info)} (dense {with_unit(before, info)})"
     shown = "" if before == 1 else f" ({with_unit(value, info)})"
     if info.direction == "minimize":
-        return f"{value / before:.3g} of the dense {info.name}{shown}"
+        return f"{percent(value / before)} of the dense {info.name}{shown}"
     return f"{value / before:.3g} times the dense {info.name}{shown}"
 
 

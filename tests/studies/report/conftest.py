@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import math
+import os
 import random
+import select
 import shutil
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -43,6 +48,19 @@ DENSE = {
     "params": 1.0,
     "macs": 1.0,
 }
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--enable-unsafe-swiftshader",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--remote-debugging-pipe",
+)
 START = datetime(2026, 3, 1, 9, 0, 0)
 
 
@@ -176,9 +194,10 @@ def frozen(toy: Toy, number: int, rng: random.Random, error: str = "") -> Frozen
 def trials_of(toy: Toy) -> Iterator[FrozenTrial]:
     rng = random.Random(0)
     total = toy.trials + toy.failures
+    errors = itertools.cycle(toy.errors)
     failing = set(random.Random(1).sample(range(total), toy.failures))
     for number in range(total):
-        error = toy.errors[number % len(toy.errors)] if number in failing else ""
+        error = next(errors) if number in failing else ""
         yield frozen(toy, number, rng, error)
 
 
@@ -225,4 +244,132 @@ def make_study(tmp_path: Path) -> Callable[..., Study]:
     return make
 
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+class Browser:
+    """Headless Chromium on the DevTools pipe: NUL-ended JSON, requests out and replies in."""
+
+    def __init__(self, profile: Path) -> None:
+        to_read, self._out = os.pipe()
+        self._in, to_write = os.pipe()
+        os.set_blocking(self._in, False)
+        self._process = subprocess.Popen(
+            [
+                "bash",
+                "-c",
+                f'exec "$0" "$@" 3<&{to_read} 4>&{to_write}',
+                CHROMIUM or "",
+                *FLAGS,
+                f"--user-data-dir={profile}",
+                "about:blank",
+            ],
+            pass_fds=(to_read, to_write),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(to_read)
+        os.close(to_write)
+        self._buffer = b""
+        self._count = 0
+        self._session: str | None = None
+        self.events: list[dict[str, Any]] = []
+        pages = self.send("Target.getTargets")["targetInfos"]
+        target = next(t["targetId"] for t in pages if t["type"] == "page")
+        attach = {"targetId": target, "flatten": True}
+        self._session = self.send("Target.attachToTarget", **attach)["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.send(f"{domain}.enable")
+
+    def send(self, method: str, **params: Any) -> dict[str, Any]:
+        self._count += 1
+        message: dict[str, Any] = {"id": self._count, "method": method, "params": params}
+        if self._session:
+            message["sessionId"] = self._session
+        os.write(self._out, json.dumps(message).encode() + b"\0")
+        while True:
+            reply = self._receive()
+            if reply.get("id") == self._count:
+                assert "error" not in reply, f"{method}: {reply['error']}"
+                result: dict[str, Any] = reply["result"]
+                return result
+            self.events.append(reply)
+
+    def _receive(self) -> dict[str, Any]:
+        while b"\0" not in self._buffer:
+            ready, _, _ = select.select([self._in], [], [], 60)
+            assert ready, "the browser did not answer within 60 s"
+            data = os.read(self._in, 1 << 20)
+            assert data, "the browser is gone"
+            self._buffer += data
+        line, _, self._buffer = self._buffer.partition(b"\0")
+        message: dict[str, Any] = json.loads(line)
+        return message
+
+    def open(self, page: Path, width: int = 1400, height: int = 900, scheme: str = "light") -> None:
+        self.events.clear()
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.send("Emulation.setDeviceMetricsOverride", **size)
+        feature = {"name": "prefers-color-scheme", "value": scheme}
+        self.send("Emulation.setEmulatedMedia", features=[feature])
+        self.send("Page.navigate", url=page.as_uri())
+        self.wait("document.readyState === 'complete' && location.protocol === 'file:'")
+
+    def run(self, script: str) -> Any:
+        """The value of a JavaScript expression; a promise is awaited."""
+        options = {"expression": script, "awaitPromise": True, "returnByValue": True}
+        result = self.send("Runtime.evaluate", **options)
+        assert "exceptionDetails" not in result, result
+        return result["result"].get("value")
+
+    def wait(self, condition: str, seconds: float = 60) -> None:
+        end = time.monotonic() + seconds
+        while not self.run(condition):
+            assert time.monotonic() < end, f"never came true: {condition}"
+            time.sleep(0.05)
+
+    def mouse(self, kind: str, x: float, y: float, **options: Any) -> None:
+        self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, **options)
+
+    def errors(self) -> list[str]:
+        """What the console and the page complained about since it was opened."""
+        self.run("0")
+        found = []
+        for event in self.events:
+            params = event.get("params", {})
+            if event.get("method") == "Runtime.exceptionThrown":
+                found.append(str(params["exceptionDetails"]))
+            elif event.get("method") == "Log.entryAdded" and params["entry"]["level"] == "error":
+                found.append(params["entry"]["text"])
+            elif event.get("method") == "Runtime.consoleAPICalled" and params["type"] == "error":
+                found.append(str(params["args"]))
+        return found
+
+    def requests(self) -> list[str]:
+        """Addresses the page asked for, itself and inline data left out."""
+        self.run("0")
+        sent = [e for e in self.events if e.get("method") == "Network.requestWillBeSent"]
+        urls = [e["params"]["request"]["url"] for e in sent]
+        return [u for u in urls if not u.startswith(("file:", "data:", "blob:"))]
+
+    def screenshot(self, path: Path, *, full: bool = True) -> None:
+        options = {"format": "png", "captureBeyondViewport": full}
+        if full:
+            height = self.run("document.documentElement.scrollHeight")
+            width = self.run("innerWidth")
+            options["clip"] = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+        data = self.send("Page.captureScreenshot", **options)["data"]
+        path.write_bytes(base64.b64decode(data))
+
+    def close(self) -> None:
+        self._process.terminate()
+        self._process.wait(timeout=30)
+        os.close(self._in)
+        os.close(self._out)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """One browser for the tests of a module."""
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed")
+    opened = Browser(tmp_path_factory.mktemp("profile"))
+    yield opened
+    opened.close()
