@@ -62,9 +62,9 @@ def read_arrays(file: Path, shapes: Mapping[str, tuple[int | None, ...]]) -> dic
         UsageError: no such file, not such a file, or an array that is missing or of another shape.
     """
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in shapes if name in arrays}
-    except (OSError, ValueError, BadZipFile) as error:
+    except (OSError, EOFError, ValueError, BadZipFile) as error:
         raise UsageError(f"{file} must be an .npz file of numbers: {error}") from error
     tensors = {
         name: torch.from_numpy(value.astype(np.float32 if value.dtype.kind == "f" else np.int64))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -32,8 +32,8 @@ class Rows:
         UsageError: the tensors hold different numbers of rows.
     """
 
-    inputs: tuple[Tensor, ...]
-    targets: Tensor
+    inputs: tuple[Tensor, ...] = field(repr=False)
+    targets: Tensor = field(repr=False)
     batch: int = 500
     shuffle: bool = False
     prepare: Callable[..., Inputs] = as_they_are

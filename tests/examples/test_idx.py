@@ -9,7 +9,7 @@ from hierprune.examples.idx import IdxSet, parse, read_folder
 def test_reads_plain_and_packed_files(folder: Path, files: IdxSet, contents: dict[str, bytes]):
     arrays = read_folder(files, folder)
     assert arrays.keys() == contents.keys()
-    assert arrays["train-images-idx3-ubyte"].shape == (5100, 28, 28)
+    assert arrays["train-images-idx3-ubyte"].shape == (110, 28, 28)
     assert arrays["t10k-labels-idx1-ubyte"].shape == (30,)
     pixels = arrays["t10k-images-idx3-ubyte"]
     assert pixels.tobytes() == contents["t10k-images-idx3-ubyte"][16:]

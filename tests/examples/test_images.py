@@ -15,7 +15,7 @@ def test_pixels_are_normalised_then_moved():
 def test_the_end_of_the_training_file_is_val(folder: Path, files: IdxSet):
     splits = load_images(files, folder, Pixels(0.0, 1.0))
     assert splits.name == "toy"
-    assert [len(s.targets) for s in (splits.train, splits.val, splits.test)] == [100, 5000, 30]
+    assert [len(s.targets) for s in (splits.train, splits.val, splits.test)] == [100, 10, 30]
     inputs, targets = next(iter(splits.test))
     assert inputs.shape == (30, 1, 28, 28)
     assert targets.dtype == torch.int64
