@@ -20,6 +20,8 @@ from .studies.progress import Progress, Status
 LINES = 10
 """How many lines a study's trials give where there is no terminal, failures apart."""
 
+PERCENT = 100
+
 err = Console(stderr=True, highlight=False)
 
 
@@ -33,18 +35,18 @@ class Live:
 
     def __init__(self, bars: Bars) -> None:
         self._bars = bars
-        self._step = bars.add_task("", total=1.0, visible=False, detail="")
+        self._step = bars.add_task("", total=PERCENT, visible=False, detail="%")
         self._plans = bars.add_task("trials", total=None, visible=False, detail="")
         self._tuned = bars.add_task("fine-tuned", total=None, visible=False, detail="")
 
     def note(self, text: str) -> None:
         """See :class:`Progress`."""
-        self._bars.update(self._step, visible=False, completed=0, description=text)
+        self._bars.update(self._step, visible=False, completed=0)
         self._bars.console.print(text, style="dim", markup=False)
 
     def share(self, done: float) -> None:
         """See :class:`Progress`."""
-        self._bars.update(self._step, visible=done < 1, completed=done)
+        self._bars.update(self._step, visible=done < 1, completed=int(PERCENT * done))
 
     def trial(self, status: Status) -> None:
         """See :class:`Progress`."""

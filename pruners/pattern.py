@@ -8,7 +8,7 @@ of units kept.
 >>> NOfM(2, 4).ranks(scores).tolist()
 [[0, 3, 1, 2]]
 >>> parse("2:4"), parse("4x1"), parse("weight"), parse("channel")
-(NOfM(n=2, m=4), Blocks(rows=4, columns=1), Single(), None)
+(NOfM(n=2, m=4), Blocks(rows=4, columns=1, floor=1), Single(floor=1), None)
 """
 
 from __future__ import annotations

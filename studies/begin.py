@@ -82,9 +82,7 @@ def prepare_study(folder: Path, pending: Pending, task: Task, progress: Progress
     cache.mkdir()
     check_prunable(hierarchy(task, task.build_model(), cache, progress.note), request.space)
     if task.training is not None:
-        progress.note(
-            f"training the dense model on {task.data or 'its data'}, unless it was before"
-        )
+        progress.note(f"training the dense model on {task.data or 'its data'}")
     model = dense_model(task, default_cache(), progress.share)
     dense = prepare(task, model, cache, progress.note)
     progress.note("measuring the dense model")

@@ -282,6 +282,17 @@ def test_every_cut_model_computes_what_the_masked_dense_one_does(study: Path) ->
     assert compared == 4
 
 
+def test_report_writes_one_page(study: Path, command: Command) -> None:
+    ended = command("report", "study")
+    assert ended.code == 0
+    assert "wrote study/report.html" in ended.err
+    page = (study / "study" / "report.html").read_text()
+    assert page.lstrip().lower().startswith("<!doctype html>")
+    assert "toy" in page
+    assert command("report", "study", "--out", "page.html").code == 0
+    assert (study / "page.html").exists()
+
+
 NEIGHBOURS = {
     "search.py": "WIDTH = 16\n",
     "objectives.py": "def hits(outputs, targets):\n    return outputs.argmax(1) == targets\n",

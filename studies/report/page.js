@@ -23,15 +23,23 @@ function themed(layout) {
   return changes;
 }
 
+/** Make room on a small screen. */
+function fit(layout) {
+  layout.font.size = 12;
+  if (!layout.scene) {
+    layout.margin = { ...layout.margin, t: 8, r: 4, l: 44 };
+    return;
+  }
+  const { eye } = layout.scene.camera;
+  for (const axis of ["x", "y", "z"]) eye[axis] *= 1.35;
+}
+
 /** Draw a figure once, when it is first seen. */
 function draw(div) {
   if (div.dataset.drawn) return;
   div.dataset.drawn = "true";
   const { data, layout } = JSON.parse(div.querySelector("script").textContent);
-  if (narrow.matches) {
-    layout.margin = { ...layout.margin, l: 44, r: 4 };
-    layout.margin.t = 8;
-  }
+  if (narrow.matches) fit(layout);
   Plotly.newPlot(div, data, layout, { ...CONFIG, displayModeBar: narrow.matches ? false : "hover" })
     .then(() => Plotly.relayout(div, themed(layout)))
     .then(() => { div.dataset.ready = "true"; });
@@ -53,7 +61,7 @@ function select(tab) {
     other.setAttribute("aria-selected", String(chosen));
     const figure = document.getElementById(other.getAttribute("aria-controls"));
     figure.hidden = !chosen;
-    if (chosen && figure.dataset.ready) Plotly.Plots.resize(figure);
+    if (chosen) figure.dataset.ready ? Plotly.Plots.resize(figure) : draw(figure);
   }
 }
 document.querySelectorAll(".tabs button").forEach((tab) => tab.addEventListener("click", () => select(tab)));

@@ -1,0 +1,204 @@
+"""Arguments of the command line: their types, groups of options, and config files."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from .errors import UsageError
+
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+Command = TypeVar("Command", bound=Callable[..., Any])
+Decorator = Callable[[Command], Command]
+
+
+def stacked(*options: Decorator[Any]) -> Decorator[Any]:
+    """Several options as one decorator, in the order in which ``--help`` shows them."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def duration(value: str | float) -> float:
+    """Seconds of a time span: ``90s``, ``30m``, ``2h``, ``1d``; a bare number is seconds.
+
+    >>> duration("1.5m")
+    90.0
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", str(value).strip())
+    if match is None or float(match[1]) == 0:
+        raise click.BadParameter(f"{value!r} is no time span; write 90s, 30m, 2h or 1d")
+    return float(match[1]) * SECONDS[match[2] or "s"]
+
+
+def names(value: str | Sequence[str]) -> tuple[str, ...]:
+    """Names separated by commas, each once.
+
+    >>> names("channel, weight")
+    ('channel', 'weight')
+    """
+    parts = value.split(",") if isinstance(value, str) else list(value)
+    found = tuple(dict.fromkeys(str(n).strip() for n in parts if str(n).strip()))
+    if not found:
+        raise click.BadParameter("needs at least one name")
+    return found
+
+
+def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    """Take option values from a TOML file; those on the command line win."""
+    if value is None:
+        return
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        data = tomllib.loads(Path(value).read_text())
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {value}: {error}") from error
+    data = {k.replace("_", "-"): v for k, v in data.items()}
+    options = {o.opts[-1].lstrip("-"): o for o in ctx.command.params if isinstance(o, click.Option)}
+    del options["config"]
+    if strange := sorted(set(data) - set(options)):
+        known = ", ".join(sorted(options))
+        raise UsageError(f"{value} sets {', '.join(strange)}; known options are {known}")
+    ctx.default_map = {str(options[k].name): config_value(options[k], v) for k, v in data.items()}
+
+
+def config_value(option: click.Option, value: Any) -> Any:
+    """A value of a config file as its option takes it.
+
+    Raises:
+        UsageError: a list where there can be but one value, or something that is no plain value.
+    """
+    several = option.multiple or getattr(option.type, "func", None) is names
+    values = value if isinstance(value, list) and several else [value]
+    if not all(isinstance(v, str | int | float) for v in values):
+        raise UsageError(f"{option.opts[-1]} cannot be {value!r}; see 'hierprune launch --help'")
+    return values if option.multiple else value
+
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document on stdout and nothing else."
+)
+run_argument = click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+
+request_options = stacked(
+    click.option("--run", type=click.Path(path_type=Path), help="New folder. [runs/TASK-DATE]"),
+    click.option("--trials", type=int, default=60, show_default=True, help="Plans to finish."),
+    click.option(
+        "--objectives",
+        type=names,
+        help="What to optimise, separated by commas. [the task's first metric,latency,compression]",
+    ),
+    click.option(
+        "--where",
+        multiple=True,
+        metavar="EXPR",
+        help="A constraint such as 'accuracy >= dense - 0.01'; guides the search. Repeatable.",
+    ),
+    click.option(
+        "--granularity",
+        type=names,
+        default="channel",
+        show_default=True,
+        help="'channel' removes structures, 'weight' zeroes single weights, '2:4' all but 2 of 4 "
+        "neighbours, '4x1' blocks; several by commas.",
+    ),
+    click.option("--criterion", type=names, help="What ranks the units. [activation; weights: l1]"),
+    click.option("--allocation", type=names, help="How the global density is split. [all]"),
+    click.option(
+        "--space",
+        default="hierarchical",
+        show_default=True,
+        help="'hierarchical', 'flat' (a density per group), 'global' (one density).",
+    ),
+    click.option(
+        "--budget", default="params", show_default=True, help="What density counts: params, macs."
+    ),
+    click.option(
+        "--min-density", type=float, default=0.02, show_default=True, help="Lowest global density."
+    ),
+    click.option(
+        "--max-density", type=float, default=0.9, show_default=True, help="Highest global density."
+    ),
+    click.option(
+        "--strategy", default="tpe", show_default=True, help="'tpe', 'nsga2' or 'random'."
+    ),
+    click.option(
+        "--max-epochs",
+        type=float,
+        default=0.0,
+        show_default=True,
+        help="Fine-tune one plan in ten for up to so many epochs.",
+    ),
+    click.option("--lr", type=float, default=1e-3, show_default=True, help="Of fine-tuning."),
+    click.option(
+        "--distil",
+        type=float,
+        default=0.0,
+        show_default=True,
+        help="Weight of the dense model's outputs in the loss of fine-tuning, 0 to 1.",
+    ),
+    click.option(
+        "--sequential",
+        is_flag=True,
+        help="Reconstruct layer by layer: better far from dense, a hundred times slower.",
+    ),
+    click.option(
+        "--storage", metavar="URL", help="Optuna storage URL. [a journal in the run folder]"
+    ),
+    click.option("--seed", type=int, default=0, show_default=True, help="Of everything random."),
+)
+"""What a study is asked to find."""
+
+task_options = stacked(
+    click.option(
+        "--data-dir", type=click.Path(path_type=Path), help="Passed to the task's factory."
+    ),
+    click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Argument of the task's factory.",
+    ),
+)
+"""What the task's factory is called with."""
+
+means_options = stacked(
+    click.option(
+        "--executor",
+        default="local",
+        show_default=True,
+        help="'local' for processes on this machine, 'ray' for a Ray cluster.",
+    ),
+    click.option(
+        "--workers",
+        type=click.IntRange(0),
+        help="Trials at once. Default: one per core, at most 4. 0 runs them in the "
+        "launching process.",
+    ),
+    click.option("--address", metavar="RAY", help="Address of a running Ray cluster."),
+    click.option("--timeout", type=duration, help="Start no trial after this time: 90s, 30m, 2h."),
+    click.option("--trial-timeout", type=duration, help="Kill a single trial after this time."),
+)
+"""What a study is run with; launch and resume take them."""
+
+config_option = click.option(
+    "--config",
+    metavar="FILE.toml",
+    is_eager=True,
+    expose_value=False,
+    callback=read_config,
+    help="Options by name; the command line wins.",
+)
