@@ -111,8 +111,8 @@ request_options = stacked(
         type=names,
         default="channel",
         show_default=True,
-        help="'channel' removes structures, 'weight' zeroes single weights, '2:4' all but 2 of 4 "
-        "neighbours, '4x1' blocks; several by commas.",
+        help="'channel' removes structures, 'block' residual blocks; 'weight' zeroes single "
+        "weights, '2:4' all but 2 of 4 neighbours, '4x1' blocks of weights; several by commas.",
     ),
     click.option("--criterion", type=names, help="What ranks the units. [activation; weights: l1]"),
     click.option("--allocation", type=names, help="How the global density is split. [all]"),

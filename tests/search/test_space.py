@@ -1,0 +1,107 @@
+"""Every point of every space means a valid plan with the exact budget."""
+
+import importlib.util
+import warnings
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hierprune.errors import UsageError
+from hierprune.search.space import SearchSpace, SpaceOptions
+
+spec = importlib.util.spec_from_file_location("made_up", Path(__file__).with_name("conftest.py"))
+assert spec is not None
+assert spec.loader is not None
+made_up = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(made_up)
+make_space = made_up.make_space
+
+KINDS = st.sampled_from(["hierarchical", "flat", "global"])
+GRANULARITIES = st.sampled_from([("channel",), ("weight",), ("channel", "weight")])
+
+
+def draw(space: SearchSpace, seed: int) -> dict[str, object]:
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+    trial = study.ask()
+    space.suggest(trial)
+    return dict(trial.params)
+
+
+@settings(max_examples=60, deadline=None)
+@given(kind=KINDS, granularities=GRANULARITIES, seed=st.integers(0, 10_000))
+def test_every_point_gives_a_plan_within_its_budget(
+    kind: str, granularities: tuple[str, ...], seed: int
+) -> None:
+    space = make_space(kind=kind, granularities=granularities)
+    params = draw(space, seed)
+    plan = space.plan(params)
+    cost = space.landscapes[plan.granularity].cost
+    widths = cost.vector(plan.density)
+    assert set(plan.density) == set(cost.names)
+    assert ((widths >= 1) & (widths <= cost.widths)).all()
+    assert cost.share(widths, "params") == pytest.approx(1 - plan.ratio)
+    if kind != "flat":
+        asked = params[f"{plan.granularity}.density"]
+        floor = cost.share(np.ones_like(widths), "params")
+        assert 1 - plan.ratio <= max(asked, floor) + 1 / cost.cost(cost.widths, "params")
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_local_offsets_do_not_change_what_is_kept_globally(seed: int) -> None:
+    space = make_space()
+    chosen = {"channel.density": 0.4, "channel.local": "layer", "channel.allocation": "uniform"}
+    params = draw(space, seed) | chosen
+    generator = np.random.default_rng(seed)
+    offsets = {f"channel.layer:{i}": float(generator.uniform(-1.5, 1.5)) for i in range(4)}
+    cost = space.landscapes["channel"].cost
+    plain = space.plan({k: v for k, v in params.items() if ":" not in k})
+    bent = space.plan(params | offsets)
+    largest = max(
+        cost.share(cost.widths, "params") - cost.share(cost.widths - step, "params")
+        for step in np.eye(4, dtype=np.int64)
+    )
+    assert abs(plain.ratio - bent.ratio) < largest
+    assert plain.density != bent.density
+
+
+def test_equal_points_give_equal_plans_and_the_granularity_counts() -> None:
+    space = make_space(granularities=("channel", "weight"))
+    params = {"granularity": "weight", "weight.density": 0.3, "weight.allocation": "lamp"}
+    assert space.plan(params) == space.plan(dict(params))
+    assert space.plan(params).granularity == "weight"
+    assert space.plan(params).criterion == "l1"
+
+
+def test_a_global_space_has_one_parameter() -> None:
+    assert list(draw(make_space(kind="global"), 0)) == ["channel.density"]
+
+
+def test_stages_are_opened_before_layers() -> None:
+    space = make_space()
+    depths = {"none": 0, "stage": 0, "layer": 0}
+    for seed in range(40):
+        params = draw(space, seed)
+        depth = str(params["channel.local"])
+        depths[depth] += 1
+        assert any(k.startswith("channel.stage:") for k in params) == (depth != "none")
+        assert any(k.startswith("channel.layer:") for k in params) == (depth == "layer")
+    assert min(depths.values()) > 0
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.0, 0.5), (-0.1, 0.5), (0.1, 1.5), (0.5, 0.5), (0.6, 0.4)]
+)
+def test_densities_out_of_range_are_refused(low: float, high: float) -> None:
+    with pytest.raises(UsageError, match="density"):
+        SpaceOptions(min_density=low, max_density=high)
+
+
+def test_options_are_plain_data() -> None:
+    options = SpaceOptions(granularities=("weight",), budget="macs", min_density=0.01)
+    with warnings.catch_warnings():
+        assert SpaceOptions.from_json(options.to_json()) == options
