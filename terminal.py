@@ -46,18 +46,26 @@ def show_json(document: Any) -> None:
 
 
 def table(title: str, columns: Iterable[Column]) -> Table:
-    """A table whose cells are plain text: nothing is cut off, long words are folded."""
+    """A table of plain text: where there is no room words are folded, numbers stay whole."""
     grid = Table(
         title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1)
     )
     columns = list(columns)
     for column in columns:
         grid.add_column(
-            Text(column.head), justify="right" if column.right else "left", overflow="fold"
+            Text(column.head),
+            justify="right" if column.right else "left",
+            overflow="fold",
+            min_width=max(map(len, column.cells), default=0) if column.right else None,
         )
     for row in zip(*(c.cells for c in columns), strict=True):
         grid.add_row(*map(Text, row))
     return grid
+
+
+def show(grid: Table) -> None:
+    """A table on stdout, beyond the edge of the terminal where its numbers need that."""
+    out.print(grid, crop=False)
 
 
 def fitting(title: str, needed: Sequence[Column], more: Sequence[Column]) -> Table:
@@ -81,7 +89,7 @@ def show_front(study: Study) -> None:
     shown = [o.name for o in record.objectives] + list(COSTS)
     measured = {o.name: measured_column(o, record, records) for o in record.measured}
     needed = first + [measured.pop(name) for name in dict.fromkeys(shown)]
-    out.print(fitting(title, needed, [*plan_columns(records), *measured.values()]))
+    show(fitting(title, needed, [*plan_columns(records), *measured.values()]))
     rungs = " + ".join(map(str, counts["rungs"]))
     say(
         f"{counts['complete']} plans finished (trials by rung: {rungs or 0}), "
@@ -131,7 +139,7 @@ def show_picked(picked: Picked, folder: Path | None) -> None:
     heads = [head_of(info).replace("\n", ", " if info.unit else " ") for info in record.measured]
     columns = [Column(h, [number(side.get(n)) for n in names]) for h, side in sides.items()]
     title = f"{title_of(record)}: trial {picked.trial}"
-    out.print(table(title, [Column("", heads, False), *columns]))
+    show(table(title, [Column("", heads, False), *columns]))
     if folder is not None:
         say(f"wrote {folder}; load it with: hierprune.load({str(folder)!r})")
     else:
@@ -149,7 +157,7 @@ def show_verified(found: Verified) -> None:
             [*map(number, found.measured.values()), f"{found.params:,}", f"{found.bytes:,}"],
         ),
     ]
-    out.print(table(f"{found.folder}, test split", columns))
+    show(table(f"{found.folder}, test split", columns))
     say("the model keeps its promise" if found.ok else "the scores are NOT those of the plan")
 
 
@@ -163,7 +171,7 @@ def show_audit(found: Audit) -> None:
         "waiting": str(found.waiting),
     }
     columns = [Column("", list(rows), False), Column("found", list(rows.values()))]
-    out.print(table(str(found.run), columns))
+    show(table(str(found.run), columns))
     for fault in found.faults:
         say(f"fault: {fault}")
     say(f"{len(found.faults)} faults" if found.faults else "the record is sound")
@@ -182,7 +190,7 @@ def show_tree(found: Mapping[str, Any]) -> None:
         Column("parameters", [f"{g['params']:,}" for g in groups]),
         Column("MACs", [f"{g['macs']:,}" for g in groups]),
     ]
-    out.print(table(title, columns))
+    show(table(title, columns))
     say("parameters and MACs: what goes when the whole group goes and all others stay")
     for e in found["excluded"]:
         out.print(f"not pruned: {e['name']}: {e['reason']}", markup=False, soft_wrap=True)
@@ -194,7 +202,7 @@ def show_tasks() -> None:
 
     docs = [TaskSource(name).factory().__doc__ or "" for name in READY_MADE]
     about = [doc.strip().splitlines()[0] for doc in docs]
-    out.print(table("", [Column("task", list(READY_MADE), False), Column("", about, False)]))
+    show(table("", [Column("task", list(READY_MADE), False), Column("", about, False)]))
 
 
 def show_doctor() -> None:
@@ -213,7 +221,7 @@ def show_doctor() -> None:
         "HIERPRUNE_DATA": os.environ.get("HIERPRUNE_DATA", "not set"),
     }
     columns = [Column("what", list(found), False), Column("found", list(found.values()), False)]
-    out.print(table("", columns))
+    show(table("", columns))
 
 
 PACKAGES = ("hierprune", "torch", "optuna", "ray", "mlxtend", "onnx", "onnxruntime")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -86,6 +87,19 @@ def test_the_front_fits_the_terminal(
     assert "…" not in text
     assert "params" in text
     assert "macs" in text
+
+
+def test_numbers_stay_whole_in_a_terminal_that_is_too_narrow(
+    study: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide = command("front", "study").out
+    monkeypatch.setattr(hierprune.terminal, "out", Console(highlight=False, width=30))
+    narrow = command("front", "study").out
+    assert set() < numbers(narrow) <= numbers(wide)
+
+
+def numbers(table: str) -> set[str]:
+    return set(re.findall(r"\d\.\d{3,}", table.partition("dense")[2]))
 
 
 def test_pick_takes_what_it_is_asked_for(study: Path, command: Command) -> None:
