@@ -112,6 +112,6 @@ class PruningPlan:
             keep = fields["keep"]
             fields["recovery"] = Recovery(**fields["recovery"])
             fields["keep"] = None if keep is None else {g: tuple(k) for g, k in keep.items()}
+            return cls(**fields)
         except (KeyError, TypeError, AttributeError) as error:
-            raise UsageError(f"not a plan: {error}") from error
-        return cls(**fields)
+            raise UsageError(f"not a plan: {type(error).__name__}: {error}") from error

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import nn
 
+from ..objectives.modes import measuring
 from ..task import batch_size, forward
 from .calibration import Calibration
 from .cost import CostModel, Floats
@@ -21,7 +21,7 @@ from .dense import Dense
 from .plan import PruningPlan, Recovery
 from .prune import apply_plan
 
-LEVELS = (1.0, 0.7, 0.5, 0.35, 0.2, 0.1, 0.05)
+LEVELS = (1.0, 0.7, 0.5, 0.35, 0.2, 0.1, 0.05, 0.02)
 """Densities that every group is tried at; widths below one unit are left out."""
 
 
@@ -75,16 +75,15 @@ def measure_profile(
     return Profile(np.array(LEVELS), np.maximum.accumulate(rise, axis=1))
 
 
-@torch.no_grad()
 def mean_loss(model: nn.Module, calibration: Calibration) -> float:
     """Mean loss over the calibration samples, in eval mode; infinite where it is not finite."""
     assert calibration.loss is not None
     total, count = 0.0, 0
-    model.eval()
-    for inputs, targets in calibration.batches:
-        n = batch_size(inputs)
-        total += float(calibration.loss(forward(model, inputs), targets)) * n
-        count += n
+    with measuring(model):
+        for inputs, targets in calibration.batches:
+            n = batch_size(inputs)
+            total += float(calibration.loss(forward(model, inputs), targets)) * n
+            count += n
     mean = total / count
     return mean if np.isfinite(mean) else float("inf")
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ..objectives.modes import measuring
 from ..task import Inputs, forward
 from .kernels import plain_kernels
 from .tree import Cut, ModelTree
@@ -184,15 +185,9 @@ def visit_uses(model: nn.Module, inputs: Inputs, visit: Visit) -> set[str]:
     Returns:
         Names of the parameters that something else uses too.
     """
-    was_training = {m: m.training for m in model.modules()}
-    model.eval()
     mode = UseMode(model, visit)
-    try:
-        with torch.no_grad(), plain_kernels(), mode:
-            forward(model, inputs)
-    finally:
-        for module, training in was_training.items():
-            module.training = training
+    with measuring(model), plain_kernels(), mode:
+        forward(model, inputs)
     return mode.other
 
 

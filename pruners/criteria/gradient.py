@@ -12,6 +12,7 @@ from torch.func import functional_call
 from torch.utils._pytree import tree_map
 
 from ...errors import UsageError
+from ...objectives.modes import measuring
 from ...task import Inputs
 from ..calibration import Calibration
 from ..tree import Group
@@ -87,7 +88,7 @@ class SynFlow:
         inputs = tree_map(ones, first_inputs(calibration, "synflow"))
         leaves = {n: p.detach().double().abs().requires_grad_() for n, p in named(model)}
         buffers = {n: b.double() if b.is_floating_point() else b for n, b in model.named_buffers()}
-        with evaluating(model), torch.enable_grad():
+        with measuring(model), torch.enable_grad():
             flow = outputs_sum(call_with(model, leaves | buffers, inputs))
         products = {n: p.float() for n, p in times_gradient(flow, leaves).items()}
         scores = {g.name: unit_sums(g, products).abs() for g in groups}
@@ -114,7 +115,7 @@ def batch_products(model: nn.Module, calibration: Calibration) -> Iterator[Produ
     if calibration.loss is None:
         raise UsageError("a criterion of gradients needs a loss: give a task, or pass loss=...")
     first_inputs(calibration, "gradients")
-    with evaluating(model), torch.enable_grad():
+    with measuring(model), torch.enable_grad():
         for inputs, targets in calibration.batches:
             leaves = {n: p.detach().clone().requires_grad_() for n, p in named(model)}
             loss = calibration.loss(call_with(model, leaves, inputs), targets)
@@ -136,21 +137,6 @@ def call_with(model: nn.Module, tensors: dict[str, Tensor], inputs: Inputs) -> A
         return functional_call(model, tensors, (), dict(inputs))
     args = tuple(inputs) if isinstance(inputs, list | tuple) else (inputs,)
     return functional_call(model, tensors, args)
-
-
-class evaluating:  # noqa: N801  a context manager reads as a verb
-    """Eval mode while the block runs; the modes of all modules are put back."""
-
-    def __init__(self, model: nn.Module) -> None:
-        self._modes = [(m, m.training) for m in model.modules()]
-        self._model = model
-
-    def __enter__(self) -> None:
-        self._model.eval()
-
-    def __exit__(self, *_: object) -> None:
-        for module, training in self._modes:
-            module.training = training
 
 
 def named(model: nn.Module) -> list[tuple[str, nn.Parameter]]:

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import UsageError
+from ...objectives.modes import measuring
 from ...task import forward
 from ..calibration import Calibration
 from ..tree import Group
-from .gradient import evaluating, first_inputs
+from .gradient import first_inputs
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Influence:
         turned: dict[str, list[Tensor]] = {g.name: [] for g in groups}
         handles = [watch(model.get_submodule(name), found) for name, found in turned.items()]
         try:
-            with torch.no_grad(), evaluating(model):
+            with measuring(model):
                 for inputs, _ in calibration.batches:
                     forward(model, inputs)
         finally:

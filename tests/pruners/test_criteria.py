@@ -1,0 +1,148 @@
+"""The contract of every criterion, and answers that are known."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+from torch import nn
+
+from hierprune.errors import UsageError
+from hierprune.pruners.calibration import Calibration
+from hierprune.pruners.criteria import CRITERIA, criterion
+from hierprune.pruners.trace import build_tree
+
+ON_CHANNELS = sorted(set(CRITERIA) - {"influence"})
+ON_WEIGHTS = sorted(set(CRITERIA) - {"influence", "fpgm"})
+NEEDS_DATA = ["activation", "fisher", "snip", "synflow", "taylor"]
+
+
+def calibration_of(x):
+    generator = torch.Generator().manual_seed(0)
+    shape = (8, *x.shape[1:])
+    batches = tuple(
+        (torch.randn(shape, generator=generator), torch.randint(3, (8,), generator=generator))
+        for _ in range(2)
+    )
+    return Calibration(batches, nn.functional.cross_entropy)
+
+
+def snapshot(model):
+    state = {k: v.clone() for k, v in model.state_dict().items()}
+    flags = [(p.requires_grad, p.grad is None) for p in model.parameters()]
+    return state, flags, [m.training for m in model.modules()]
+
+
+@pytest.mark.parametrize(
+    ("name", "granularity"),
+    [(n, "channel") for n in ON_CHANNELS] + [(n, "weight") for n in ON_WEIGHTS],
+)
+def test_every_unit_gets_one_score_and_the_model_stays(case, name, granularity):
+    _, model, x = case
+    next(model.parameters()).requires_grad_(False)
+    model.train()
+    next(iter(model.children())).eval()
+    groups = build_tree(model, x).units(granularity)
+    before = snapshot(model)
+    chosen = pickle.loads(pickle.dumps(criterion(name)))
+    scores = chosen(model, groups, calibration_of(x))
+    after = snapshot(model)
+    assert before[1:] == after[1:]
+    assert all(torch.equal(v, after[0][k]) for k, v in before[0].items())
+    assert list(scores) == [g.name for g in groups]
+    for group in groups:
+        assert scores[group.name].shape == (group.width,)
+        assert torch.isfinite(scores[group.name]).all()
+        assert (scores[group.name] >= 0).all()
+        assert scores[group.name].max() > 0
+    again = chosen(model, groups, calibration_of(x))
+    assert all(torch.equal(scores[n], again[n]) for n in scores)
+    assert type(chosen).__name__ in repr(chosen)
+
+
+def dead_unit():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3)).eval()
+    with torch.no_grad():
+        model[0].weight[2] = 0
+        model[0].bias[2] = -1.0
+    return model
+
+
+@pytest.mark.parametrize("name", ["activation", "taylor", "fisher", "snip", "l1", "l2"])
+def test_a_dead_unit_scores_lowest(name):
+    model, x = dead_unit(), torch.randn(2, 4)
+    (group,) = build_tree(model, x).groups
+    scores = criterion(name)(model, [group], calibration_of(x))[group.name]
+    assert scores.argmin() == 2
+    if name in ("activation", "taylor", "fisher", "snip"):
+        assert scores[2] == 0
+
+
+def test_norms_are_those_of_the_rows():
+    model, x = dead_unit(), torch.randn(2, 4)
+    (group,) = build_tree(model, x).groups
+    empty = Calibration(())
+    weight = model[0].weight.detach()
+    assert torch.allclose(criterion("l1")(model, [group], empty)["0"], weight.abs().sum(1))
+    assert torch.allclose(criterion("l2")(model, [group], empty)["0"], weight.norm(dim=1))
+    both = (weight.square().sum(1) + model[2].weight.detach().square().sum(0)).sqrt()
+    assert torch.allclose(criterion("group-l2")(model, [group], empty)["0"], both)
+
+
+def test_activation_is_mean_input_times_the_weights_that_read_it():
+    model, x = dead_unit(), torch.randn(2, 4)
+    (group,) = build_tree(model, x).groups
+    data = calibration_of(x)
+    inputs = torch.cat([b for b, _ in data.batches])
+    fed = torch.relu(model[0](inputs)).abs().mean(0) * model[2].weight.abs().sum(0)
+    assert torch.allclose(criterion("activation")(model, [group], data)["0"], fed.detach())
+
+
+def test_norm_scales_rank_channels_and_the_median_filter_is_spare():
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(1, 5, 3), nn.BatchNorm2d(5), nn.ReLU(), nn.Conv2d(5, 2, 3)
+    ).eval()
+    with torch.no_grad():
+        model[1].weight.copy_(torch.tensor([0.5, -2.0, 0.1, 1.0, 3.0]))
+        model[0].weight[3] = model[0].weight[[0, 1, 2, 4]].mean(0)
+    (group,) = build_tree(model, torch.randn(2, 1, 8, 8)).groups
+    scale = criterion("bn-scale")(model, [group], Calibration(()))["0"]
+    assert torch.allclose(scale, torch.tensor([0.5, 2.0, 0.1, 1.0, 3.0]))
+    assert criterion("fpgm")(model, [group], Calibration(()))["0"].argmin() == 3
+
+
+@pytest.mark.parametrize("name", NEEDS_DATA)
+def test_what_needs_data_says_so(name):
+    model, x = dead_unit(), torch.randn(2, 4)
+    groups = build_tree(model, x).groups
+    with pytest.raises(UsageError, match="data"):
+        criterion(name)(model, groups, Calibration((), nn.functional.cross_entropy))
+
+
+@pytest.mark.parametrize("name", ["taylor", "fisher", "snip"])
+def test_what_needs_a_loss_says_so(name):
+    model, x = dead_unit(), torch.randn(2, 4)
+    with pytest.raises(UsageError, match="loss"):
+        criterion(name)(model, build_tree(model, x).groups, Calibration(((x, None),)))
+
+
+def test_geometry_ranks_structures_alone():
+    model, x = dead_unit(), torch.randn(2, 4)
+    with pytest.raises(UsageError, match="fpgm"):
+        criterion("fpgm")(model, build_tree(model, x).weights, Calibration(()))
+
+
+def test_unknown_criteria_are_refused():
+    with pytest.raises(UsageError, match="did you mean 'taylor'"):
+        criterion("tailor")
+
+
+def test_copies_of_a_model_score_alike(case):
+    _, model, x = case
+    groups = build_tree(model, x).groups
+    for name in ("l1", "taylor"):
+        a = criterion(name)(model, groups, calibration_of(x))
+        b = criterion(name)(copy.deepcopy(model), groups, calibration_of(x))
+        assert all(torch.equal(a[n], b[n]) for n in a)
