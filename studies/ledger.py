@@ -157,7 +157,18 @@ class Ledger:
         if self._book.tally.retry(trial.number) is None:
             self._book.add(records.next_attempt(trial, attempt + counted))
         self._mine.discard(trial.number)
-        self._book.finish(outcome)
+        try:
+            self._book.finish(outcome)
+        except UpdateFinishedTrialError:  # by its owner, who lives after all
+            self._withdraw_repetition(trial.number)
+            raise
+
+    def _withdraw_repetition(self, number: int) -> None:
+        self._book.trials()
+        copy = self._book.tally.retry(number)
+        if copy is not None and self._book.claim(copy, self.owner):
+            error = f"not needed, trial {number} was finished after all"
+            self._book.finish(Outcome(copy, error=error, kind="died"))
 
     def _record_late(self, outcome: Outcome) -> None:
         with self._locked():

@@ -20,10 +20,12 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 from toy import DIRECTIONS
 
 from hierprune.studies.ledger import Ledger
+from hierprune.studies.reaper import users
 from hierprune.studies.storage import open_storage
 
 DRIVER = Path(__file__).with_name("driver.py")
@@ -50,11 +52,11 @@ class Launcher:
         self.process.send_signal(number)
 
     def workers(self) -> list[int]:
-        """Its child processes."""
+        """Its child processes, but for the one that cleans up after it."""
         assert self.process is not None
-        command = ["ps", "-o", "pid=", "--ppid", str(self.process.pid)]
+        command = ["ps", "-o", "pid=,args=", "--ppid", str(self.process.pid)]
         listed = subprocess.run(command, capture_output=True, text=True).stdout
-        return [int(pid) for pid in listed.split()]
+        return [int(line.split()[0]) for line in listed.splitlines() if "reaper" not in line]
 
     def wait(self) -> int:
         assert self.process is not None
@@ -135,8 +137,9 @@ class Audit:
         return wrong + [f"{name}: {getattr(self, name)}" for name in zeros if getattr(self, name)]
 
 
-def audit(run: Path, url: str | None = None) -> Audit:
-    with Ledger(open_storage(run, url), run, DIRECTIONS, lambda *_: None, 0) as ledger:
+def audit(run: Path, storage: BaseStorage | None = None) -> Audit:
+    storage = storage or open_storage(run)
+    with Ledger(storage, run, DIRECTIONS, lambda *_: None, 0) as ledger:
         counts, trials = ledger.counts(), ledger.trials()
     finished = Counter(key(t) for t in trials if t.state == TrialState.COMPLETE)
     interrupted = {t.user_attrs["retry_of"] for t in trials if "retry_of" in t.user_attrs}
@@ -151,7 +154,7 @@ def audit(run: Path, url: str | None = None) -> Audit:
         interrupted=len(interrupted),
         evaluated=len(lines),
         spooled=len(list((run / "spool").glob("*.json"))),
-        orphans=len(orphans()),
+        orphans=orphans(run),
     )
 
 
@@ -159,18 +162,23 @@ def key(trial: FrozenTrial) -> tuple[int, int]:
     return trial.user_attrs["plan"]["seed"], trial.user_attrs["rung"]
 
 
-def orphans(patience: float = 5.0) -> list[str]:
-    """Workers whose launcher is gone, after they had time to leave."""
+def orphans(run: Path, patience: float = 10.0) -> int:
+    """Processes that the run has left behind, after they had time to leave."""
     end = time.monotonic() + patience
-    while (found := adopted_workers()) and time.monotonic() < end:
+    while (found := len({*users(run), *survivors()})) and time.monotonic() < end:
         time.sleep(0.1)
     return found
 
 
-def adopted_workers() -> list[str]:
-    listed = subprocess.run(["ps", "-eo", "ppid=,args="], capture_output=True, text=True)
-    mine = (line.split(maxsplit=1) for line in listed.stdout.splitlines())
-    return [a for ppid, a in mine if ppid == "1" and ("studies.worker" in a or "ray::" in a)]
+def survivors() -> set[int]:
+    """Processes of a private Ray cluster whose folder was removed already."""
+    found = set()
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            target = str(link.readlink())
+            if target.startswith("/tmp/hp-") and target.endswith("(deleted)"):
+                found.add(int(link.parts[2]))
+    return found
 
 
 def main() -> None:
@@ -189,7 +197,7 @@ def main() -> None:
     started = time.monotonic()
     kills = storm(launchers, args.rounds, random.Random(args.seed))
     run_to_end(launchers[0])
-    found = audit(run, args.storage)
+    found = audit(run, open_storage(run, args.storage))
     faults = found.faults(args.trials)
     seconds = round(time.monotonic() - started)
     print(json.dumps(asdict(found) | {"kills": kills, "seconds": seconds, "faults": faults}))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from toy import DIRECTIONS, proposer
 
 from hierprune.errors import UsageError
@@ -260,6 +260,26 @@ def test_a_late_result_is_kept_beside_the_repetition_that_runs(tmp_path: Path) -
         assert ledger.counts()["complete"] == 1
         late = ledger._book.study.user_attrs["late:0"]
     assert Outcome.from_json(late) == good(trial)
+
+
+def test_an_owner_who_lives_after_all_is_not_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = open_ledger(tmp_path, 1)
+    trial = asked(slow)
+    die(slow)
+    with open_ledger(tmp_path, 1) as ledger:
+        add = ledger._book.add
+
+        def overtaken(frozen: FrozenTrial) -> int:
+            slow.tell(good(trial))
+            return add(frozen)
+
+        monkeypatch.setattr(ledger._book, "add", overtaken)
+        monkeypatch.setattr(slow, "_record_late", lambda _: None)
+        ledger.recover()
+        assert ledger.ask() is None
+        assert [t.state for t in ledger.trials()] == [TrialState.COMPLETE, TrialState.FAIL]
 
 
 def test_a_late_spool_file_is_adopted(tmp_path: Path) -> None:

@@ -1,0 +1,113 @@
+"""The same promises on real databases: PostgreSQL on the loopback, and SQLite."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from chaos import Launcher, audit, run_to_end, storm
+from optuna.storages import BaseStorage
+from toy import DIRECTIONS, proposer
+
+from hierprune.studies.ledger import Ledger
+from hierprune.studies.storage import open_storage
+from hierprune.studies.trial import Outcome
+
+
+def server_programs() -> Path | None:
+    """The folder with ``initdb`` and ``postgres``."""
+    found = shutil.which("initdb")
+    candidates = [Path(found).resolve().parent] if found else []
+    candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return next((c for c in candidates if (c / "initdb").exists()), None)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[str]:
+    """The URL of a fresh server that ends with the module."""
+    programs = server_programs()
+    if programs is None or importlib.util.find_spec("psycopg") is None:
+        pytest.skip("needs PostgreSQL's server programs and psycopg")
+    folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
+    user = "postgres" if os.getuid() == 0 else None  # the server refuses to run as root
+    if user:
+        shutil.chown(folder, user)
+    data, port = folder / "data", free_port()
+    init = [programs / "initdb", "-D", data, "-U", "hierprune", "-A", "trust", "--no-sync"]
+    subprocess.run(init, check=True, user=user, capture_output=True, cwd=folder)
+    flags = ["-D", data, "-p", str(port), "-k", folder, "-h", "127.0.0.1"]
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen(
+            [programs / "postgres", *flags], user=user, stdout=log, stderr=log, cwd=folder
+        )
+    try:
+        while "ready to accept connections" not in (folder / "log").read_text():
+            assert server.poll() is None, (folder / "log").read_text()
+            time.sleep(0.05)
+        yield f"postgresql+psycopg://hierprune@127.0.0.1:{port}/postgres"
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.wait(30)
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(params=["postgres", "sqlite"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/study.db"
+    found: str = request.getfixturevalue("postgres")
+    return found
+
+
+def test_ask_tell_and_recover(tmp_path: Path, url: str) -> None:
+    storage = open_storage(tmp_path, url)
+
+    def open_ledger() -> Ledger:
+        return Ledger(storage, tmp_path, DIRECTIONS, proposer(), 4, name="first")
+
+    dead = open_ledger()
+    lost = dead.ask()
+    assert lost is not None
+    dead._pulse.close()
+    with open_ledger() as ledger:
+        plans = []
+        while (trial := ledger.ask()) is not None:
+            plans.append(trial.plan)
+            ledger.tell(Outcome(trial.number, dict.fromkeys(DIRECTIONS, 1.0)))
+        assert plans[0] == lost.plan
+        assert ledger.counts()["complete"] == len(plans) == 4
+        assert ledger.trials()[0].user_attrs["outcome"]["kind"] == "died"
+    close(storage)
+
+
+def close(storage: BaseStorage) -> None:
+    """Give back the connections, which are the process's as long as it lives."""
+    storage._backend.engine.dispose()  # type: ignore[attr-defined]
+
+
+@pytest.mark.slow
+def test_two_launchers_killed_in_turn_keep_the_budget(tmp_path: Path, url: str) -> None:
+    options = ["--trials", "20", "--seconds", "0.1", "--workers", "1", "--storage", url]
+    launchers = [Launcher(tmp_path, options), Launcher(tmp_path, options)]
+    storm(launchers, rounds=2, rng=random.Random(2))
+    run_to_end(launchers[0])
+    storage = open_storage(tmp_path, url)
+    assert audit(tmp_path, storage).faults(expected=20) == []
+    close(storage)
