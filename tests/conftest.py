@@ -81,12 +81,12 @@ def dense_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dense_cache: Path) -> Iterator[Path]:
-    """The user's folder, with ``toy.py`` in it, as the working directory.
+    """The user's folder, with ``stripes.py`` in it, as the working directory.
 
     What is imported from it is forgotten afterwards.
     """
     torch.set_num_threads(1)
-    (tmp_path / "toy.py").write_text(TOY)
+    (tmp_path / "stripes.py").write_text(TOY)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HIERPRUNE_CACHE", str(dense_cache))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
@@ -135,15 +135,15 @@ def start(home: Path) -> Start:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, dense_cache: Path) -> Path:
-    """A folder with ``toy.py``, a finished study ``study`` and its knee in ``picked``."""
+    """A folder with ``stripes.py``, a finished study ``study`` and its knee in ``picked``."""
     folder = tmp_path_factory.mktemp("finished")
-    (folder / "toy.py").write_text(TOY)
+    (folder / "stripes.py").write_text(TOY)
     path = list(sys.path)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HIERPRUNE_CACHE", str(dense_cache))
         patch.chdir(folder)
         study = hierprune.launch(
-            "toy.py:task",
+            "stripes.py:task",
             "study",
             trials=4,
             objectives=("accuracy", "params"),

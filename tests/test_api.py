@@ -21,15 +21,15 @@ from hierprune.studies.progress import Silent, Status
 SCRIPT = """
 import torch
 import hierprune
-import toy
+import stripes
 
 torch.set_num_threads(1)
 task = hierprune.Task(
     name="scripted",
-    build_model=toy.build_model,
-    train=toy.images(0, 128),
-    val=toy.images(1, 128),
-    test=lambda: iter(toy.images(2, 128)),
+    build_model=stripes.build_model,
+    train=stripes.images(0, 128),
+    val=stripes.images(1, 128),
+    test=lambda: iter(stripes.images(2, 128)),
     metrics={"hits": lambda outputs, targets: (outputs.argmax(1) == targets).float()},
     training=hierprune.Training(epochs=1, lr=1e-2),
 )
@@ -60,7 +60,7 @@ class Listener(Silent):
 
 def launch(trials: int = 3, objectives: Sequence[str] = ("accuracy", "params"), **options: object):
     settings = {"strategy": "random", "workers": 0} | options
-    return hierprune.launch("toy.py:task", trials=trials, objectives=objectives, **settings)
+    return hierprune.launch("stripes.py:task", trials=trials, objectives=objectives, **settings)
 
 
 def test_a_script_without_a_main_guard_searches_a_task_object(home: Path) -> None:
@@ -75,15 +75,15 @@ def test_a_script_without_a_main_guard_searches_a_task_object(home: Path) -> Non
 
 def test_a_task_object_must_be_given_again(home: Path) -> None:
     sys.path.insert(0, str(home))
-    import toy
+    import stripes
 
-    study = hierprune.launch(toy.task(), "new", trials=1, objectives="params", workers=0)
+    study = hierprune.launch(stripes.task(), "new", trials=1, objectives="params", workers=0)
     with pytest.raises(hierprune.UsageError, match="pass it again as task="):
         hierprune.resume("new")
     study.pick().save("small")
     with pytest.raises(hierprune.UsageError, match="pass it as task="):
         hierprune.load("small")
-    assert isinstance(hierprune.load("small", task=toy.task()), nn.Module)
+    assert isinstance(hierprune.load("small", task=stripes.task()), nn.Module)
 
 
 def test_a_study_gives_tables(home: Path) -> None:
@@ -153,9 +153,9 @@ def test_the_same_seed_gives_the_same_study(home: Path) -> None:
 
 def test_prune_and_inspect_need_no_study(home: Path) -> None:
     sys.path.insert(0, str(home))
-    import toy
+    import stripes
 
-    model, batches = toy.build_model(), toy.images(0, 128)
+    model, batches = stripes.build_model(), stripes.images(0, 128)
     before = json.dumps({k: v.tolist() for k, v in model.state_dict().items()})
     tree = hierprune.inspect(model, batches[0][0][:1])
     pruned = hierprune.prune(model, batches[0][0][:1], density=0.5, calibration=batches)

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 import hierprune
-import toy
+import stripes
 
 
 class OneLayer(nn.Module):
@@ -31,7 +31,7 @@ class OneLayer(nn.Module):
 
 
 def given(**changes):
-    fields = vars(toy.task()) | {"name": "bad", "training": None} | changes
+    fields = vars(stripes.task()) | {"name": "bad", "training": None} | changes
     return hierprune.Task(**fields)
 
 
@@ -68,7 +68,7 @@ def other_shape():
 
 
 def other_targets():
-    return given(val=[(x, y.float() + 0.5) for x, y in toy.images(1, 64)])
+    return given(val=[(x, y.float() + 0.5) for x, y in stripes.images(1, 64)])
 
 
 def one_layer():
@@ -87,7 +87,7 @@ def endless_loss():
 not_callable = 3
 """
 
-LAUNCH = "launch toy.py:task --run new --workers 0 --trials 2"
+LAUNCH = "launch stripes.py:task --run new --workers 0 --trials 2"
 Command = Callable[..., Any]
 Spoil = Callable[[Path], object]
 CREATE_TRIAL = 4  # operation code of Optuna's journal
@@ -111,7 +111,7 @@ def launched(options: str, *says: str, spoil: Spoil | None = None) -> Case:
 
 
 def of_task(factory: str, *says: str) -> Case:
-    return Case(LAUNCH.replace("toy.py:task", f"bad_tasks.py:{factory}"), says)
+    return Case(LAUNCH.replace("stripes.py:task", f"bad_tasks.py:{factory}"), says)
 
 
 def write(name: str, text: str) -> Spoil:
@@ -129,7 +129,7 @@ def edit(name: str, old: str, new: str) -> Spoil:
 
 def narrower(home: Path) -> None:
     for old, new in (("(8, 12,", "(8, 10,"), ("BatchNorm2d(12)", "BatchNorm2d(10)"), ("48", "40")):
-        edit("toy.py", old, new)(home)
+        edit("stripes.py", old, new)(home)
 
 
 def halve(name: str) -> Spoil:
@@ -176,7 +176,7 @@ UNKNOWN = {
     "executor": launched("--executor locl", "no executor 'locl'", "did you mean 'local'"),
     "budget": launched("--budget parms", "no budget 'parms'", "did you mean 'params'"),
     "option": launched("--trails 3", "No such option", "--trails"),
-    "command": bad("lanch toy.py:task", "No such command", "lanch"),
+    "command": bad("lanch stripes.py:task", "No such command", "lanch"),
     "prefer": bad("pick study --prefer acuracy", "'acuracy'", "did you mean 'accuracy'"),
     "trial": bad("pick study --trial 99", "trial 99"),
 }
@@ -221,8 +221,8 @@ CONFIGS = {
 
 TASKS = {
     "no-file": bad("launch none.py:task", "no such file", "none.py"),
-    "no-colon": bad("launch toy.py", "names no factory", "toy.py:FACTORY"),
-    "no-factory": bad("launch toy.py:tusk", "'tusk'", "did you mean 'task'"),
+    "no-colon": bad("launch stripes.py", "names no factory", "stripes.py:FACTORY"),
+    "no-factory": bad("launch stripes.py:tusk", "'tusk'", "did you mean 'task'"),
     "no-module": bad("launch nowhere.at_all:task", "no module 'nowhere'"),
     "no-python": bad(
         "launch broken.py:task", "SyntaxError", "broken.py", spoil=write("broken.py", "def (")
@@ -240,14 +240,14 @@ TASKS = {
     "one-layer": of_task("one_layer", "nothing to prune", "layer: "),
     "not-finite": of_task("not_finite", "strange of the dense model is nan"),
     "endless-loss": of_task("endless_loss", "the loss must be finite"),
-    "inspect": bad("inspect toy.py:tusk", "did you mean 'task'"),
+    "inspect": bad("inspect stripes.py:tusk", "did you mean 'task'"),
     "inspect-shape": bad("inspect bad_tasks.py:other_shape", "the model fails on example_inputs"),
 }
 
 FOLDERS = {
     "run-exists": bad(LAUNCH.replace("new", "study"), "study exists already", "resume study"),
-    "run-is-file": bad(LAUNCH.replace("new", "toy.py"), "toy.py exists already"),
-    "run-below-file": bad(LAUNCH.replace("new", "toy.py/runs/x"), "toy.py is no folder"),
+    "run-is-file": bad(LAUNCH.replace("new", "stripes.py"), "stripes.py exists already"),
+    "run-below-file": bad(LAUNCH.replace("new", "stripes.py/runs/x"), "stripes.py is no folder"),
     "no-study": bad("resume other", "other holds no study", "run.json"),
     "no-folder": bad("resume nowhere", "there is no folder nowhere", "launch"),
     "front-no-study": bad("front other", "other holds no study"),
@@ -270,32 +270,32 @@ FOLDERS = {
         "front other", "not prepared yet", "resume other", spoil=write("other/request.json", "{}")
     ),
     "other-data": bad(
-        "resume study --trials 5", "not the data", spoil=edit("toy.py", "seed + 1", "seed + 7")
+        "resume study --trials 5", "not the data", spoil=edit("stripes.py", "seed + 1", "seed + 7")
     ),
     "other-model": bad("resume study --trials 5", "not the dense model", "SHA-256", spoil=narrower),
     "other-forward": bad(
         "resume study --trials 5",
         "not the dense model",
         "its accuracy is",
-        spoil=edit("toy.py", "nn.ReLU()", "nn.Tanh()"),
+        spoil=edit("stripes.py", "nn.ReLU()", "nn.Tanh()"),
     ),
     "pick-other-forward": bad(
         "pick study --out new",
         "not the dense model",
         "its accuracy is",
-        spoil=edit("toy.py", "nn.ReLU()", "nn.Tanh()"),
+        spoil=edit("stripes.py", "nn.ReLU()", "nn.Tanh()"),
     ),
     "task-file-gone": bad(
-        "resume study", "no such file", spoil=lambda home: (home / "toy.py").unlink()
+        "resume study", "no such file", spoil=lambda home: (home / "stripes.py").unlink()
     ),
     "no-trial-yet": bad("pick study", "no finished trial", spoil=no_trials),
 }
 
 OUT = {
     "out-other": bad("pick study --out other", "other exists and holds something else"),
-    "out-file": bad("pick study --out toy.py", "toy.py is no folder"),
-    "out-below-file": bad("pick study --out toy.py/x", "toy.py is no folder"),
-    "out-report": bad("report study --out toy.py/x.html", "toy.py"),
+    "out-file": bad("pick study --out stripes.py", "stripes.py is no folder"),
+    "out-below-file": bad("pick study --out stripes.py/x", "stripes.py is no folder"),
+    "out-report": bad("report study --out stripes.py/x.html", "stripes.py"),
     "weights-half": bad(
         "verify picked", "model.safetensors is damaged", spoil=halve("picked/model.safetensors")
     ),

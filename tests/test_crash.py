@@ -28,7 +28,7 @@ SLOW_TASK = """
 import dataclasses
 import time
 
-import toy
+import stripes
 
 
 def slowly(outputs, targets):
@@ -37,7 +37,7 @@ def slowly(outputs, targets):
 
 
 def task():
-    return dataclasses.replace(toy.task(epochs=40), metrics={"accuracy": slowly})
+    return dataclasses.replace(stripes.task(epochs=40), metrics={"accuracy": slowly})
 """
 LAUNCH = "launch slow.py:task --run new --trials 20 --objectives accuracy,params --max-epochs 0.1"
 PATIENCE_SECONDS = 120.0

@@ -28,7 +28,7 @@ from hierprune.task import forward
 
 Command = Callable[..., Any]
 Start = Callable[..., "subprocess.Popen[str]"]
-LAUNCH = "launch toy.py:task --run new --workers 0 --objectives accuracy,params --strategy random"
+LAUNCH = "launch stripes.py:task --run new --workers 0 --objectives accuracy,params --strategy random"
 FRONT_KEYS = {"run", "task", "data", "objectives", "dense", "trials", "hypervolume", "front"}
 MODEL_KEYS = {"trial", "rung", "values", "interval", "plan", "seconds"}
 
@@ -152,7 +152,7 @@ for module in (pickle, cloudpickle):
     module.load = module.loads = module.Unpickler = refuse
 torch.load = refuse
 import hierprune
-from toy import images
+from stripes import images
 
 model = hierprune.load("picked")
 hits = [model(x).argmax(1) == y for x, y in images(2, 192)]
@@ -257,7 +257,7 @@ def test_a_study_that_ran_out_of_time_ends_well_and_goes_on(home: Path, command:
 def test_options_come_from_a_file_and_the_command_line_wins(home: Path, command: Command) -> None:
     lines = ("trials = 5", 'objectives = ["accuracy", "macs"]', 'where = "accuracy > 0.1"')
     (home / "c.toml").write_text("\n".join((*lines, "max-density = 0.5")))
-    line = "launch toy.py:task --run new --workers 0 --config c.toml --trials 2 --strategy random"
+    line = "launch stripes.py:task --run new --workers 0 --config c.toml --trials 2 --strategy random"
     ended = command(*line.split(), "--json")
     record = Study.open("new").record
     assert ended.json["trials"]["complete"] == 2
@@ -267,13 +267,13 @@ def test_options_come_from_a_file_and_the_command_line_wins(home: Path, command:
 
 
 def test_inspect_shows_groups_and_what_stays_out(home: Path, command: Command) -> None:
-    found = command("inspect", "toy.py:task", "--json").json
+    found = command("inspect", "stripes.py:task", "--json").json
     assert found["params"] == 1831
     keys = {"name", "stage", "kind", "units", "params", "macs", "verified"}
     assert all(set(group) == keys for group in found["groups"])
     assert {g["name"]: g["units"] for g in found["groups"]} == {"0": 8, "4": 12, "9": 16}
     assert found["excluded"] == [{"name": "11", "reason": "makes the model's output"}]
-    text = command("inspect", "toy.py:task").out
+    text = command("inspect", "stripes.py:task").out
     assert "1,831 parameters" in text
     assert "not pruned: 11: makes the model's output" in text
 
@@ -319,10 +319,10 @@ def test_the_users_own_modules_may_be_called_like_ours(home: Path) -> None:
     for name, text in NEIGHBOURS.items():
         (home / name).write_text(text)
     (home / "mine.py").write_text(
-        "import dataclasses\nimport objectives, studies, toy\n\n\n"
+        "import dataclasses\nimport objectives, studies, stripes\n\n\n"
         "def task():\n"
         "    return dataclasses.replace(\n"
-        "        toy.task(), name=studies.NAME, metrics={'hits': objectives.hits}\n"
+        "        stripes.task(), name=studies.NAME, metrics={'hits': objectives.hits}\n"
         "    )\n"
     )
     line = "launch mine.py:task --run new --workers 2 --trials 4 --objectives hits,params --json"
