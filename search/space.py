@@ -9,19 +9,23 @@ numbers that matter of one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 import optuna
 
 from ..errors import UsageError
-from ..pruners.allocation import Path, fit
+from ..pruners.allocation import ALLOCATIONS, Path, fit
 from ..pruners.cost import CostModel, Floats, Ints
 from ..pruners.plan import PruningPlan, Recovery
 
 Kind = Literal["hierarchical", "flat", "global"]
 KINDS: tuple[Kind, ...] = ("hierarchical", "flat", "global")
+ENOUGH = 5
+"""Groups from which on one-layer sensitivities are worth measuring."""
+SEARCH_ALLOCATIONS = (*ALLOCATIONS, "dp")
+"""What may split the global density: allocations of saliency alone, and of sensitivities."""
 OFFSET = 1.5
 """Largest local offset in logit space: a density of 0.5 is bent to between 0.18 and 0.82."""
 
@@ -48,7 +52,8 @@ class SpaceOptions:
     Attributes:
         granularities: what is pruned: ``"channel"``, ``"weight"``.
         criteria: that rank the units, by granularity.
-        allocations: that split the global density, by granularity.
+        allocations: that split the global density, by granularity; ``"dp"`` measures one-layer
+            sensitivities first.
         kind: ``"hierarchical"``, ``"flat"`` (one density per group) or ``"global"``.
         budget: what the global density counts: ``"params"`` or ``"macs"``.
         min_density: lowest global density, in (0, 1].
@@ -66,8 +71,8 @@ class SpaceOptions:
     allocations: Mapping[str, tuple[str, ...]] = field(
         default_factory=lambda: {
             "block": ("global",),
-            "channel": ("uniform", "global", "erk", "lamp"),
-            "weight": ("lamp", "global", "erk", "uniform"),
+            "channel": ("dp", "uniform", "global", "erk", "lamp"),
+            "weight": ("lamp", "dp", "global", "erk", "uniform"),
         }
     )
     kind: Kind = "hierarchical"
@@ -85,6 +90,19 @@ class SpaceOptions:
                 f"min_density must be below max_density, got {self.min_density} and "
                 f"{self.max_density}"
             )
+
+    def settled(self, groups: Mapping[str, int]) -> SpaceOptions:
+        """Without sensitivities where there are too few groups, by granularity, to repay them.
+
+        With three layers every allocation finds about the same plans; an allocation that stands
+        alone stays.
+        """
+        kept = {
+            g: tuple(n for n in names if n != "dp" or len(names) == 1 or groups[g] >= ENOUGH)
+            for g, names in self.allocations.items()
+            if g in groups
+        }
+        return replace(self, allocations=dict(self.allocations) | kept)
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""

@@ -7,6 +7,7 @@ import importlib.metadata
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,13 @@ from ..objectives.constraint import Constraint
 from ..objectives.registry import defaults, names, objective
 from ..pruners.cost import CostModel
 from ..pruners.dense import Dense
+from ..pruners.tree import ModelTree
+from ..search.space import SpaceOptions
 from ..task import Task
 from .dense import default_cache, dense_model
 from .fingerprint import data_sha256
 from .pending import Pending
-from .prepare import CACHE, check_prunable, fill_saliency, hierarchy, prepare
+from .prepare import CACHE, check_prunable, fill_saliency, hierarchy, landscapes, prepare
 from .progress import Progress
 from .recipe import measured
 from .request import Request
@@ -86,11 +89,18 @@ def prepare_study(folder: Path, pending: Pending, task: Task, progress: Progress
     model = dense_model(task, default_cache(), progress.share)
     dense = prepare(task, model, cache, progress.note)
     progress.note("measuring the dense model")
+    request = replace(request, space=settled(request.space, dense.tree))
     fill_saliency(dense, request.space, cache)
+    landscapes(dense, request.space, request.recovery, cache, progress)
     record = make_record(task, pending.source, request, dense, measures)
     record.save(folder)
     (folder / REQUEST).unlink(missing_ok=True)
     return record
+
+
+def settled(space: SpaceOptions, tree: ModelTree) -> SpaceOptions:
+    """The options as they suit the size of the model."""
+    return space.settled({g: len(tree.units(g)) for g in space.granularities})
 
 
 def make_record(

@@ -16,7 +16,7 @@ from ..pruners.prune import check_choices
 from ..search.front import coordinates, hypervolume, non_dominated
 from ..search.history import read
 from ..search.rungs import Rungs
-from ..search.space import KINDS, SearchSpace
+from ..search.space import KINDS, SEARCH_ALLOCATIONS, SearchSpace
 from ..search.strategy import Proposer, strategy
 from ..task import Task
 from .begin import new_folder, objectives_to_measure, prepare_study
@@ -27,7 +27,7 @@ from .fingerprint import data_sha256
 from .ledger import Ledger
 from .local import LocalExecutor
 from .pending import Pending, is_pending, new_run
-from .prepare import landscapes
+from .prepare import CACHE, landscapes
 from .progress import Progress, Silent, Status
 from .recipe import Journey, check_dense, given_task, open_journey, pack_task, task_of
 from .request import Means, Request, check_trials
@@ -166,7 +166,8 @@ def check_space(request: Request) -> None:
         for criterion in space.criteria[granularity]:
             check_choices(criterion=criterion)
         for allocation in space.allocations[granularity]:
-            check_choices(allocation=allocation)
+            if allocation not in SEARCH_ALLOCATIONS:
+                raise unknown("allocation", allocation, SEARCH_ALLOCATIONS)
 
 
 def go_on(study: Study, means: Means, progress: Progress, journey: Journey | None = None) -> Study:
@@ -174,7 +175,7 @@ def go_on(study: Study, means: Means, progress: Progress, journey: Journey | Non
     record, task = study.record, study.task
     assert task is not None
     journey = journey or open_journey(study.run, record, task, progress.note)
-    proposer = make_proposer(record, journey)
+    proposer = make_proposer(study.run, record, journey)
     recipe = make_recipe(study.run, record, task)
     stop, late = threading.Event(), threading.Event()
     storage = open_storage(study.run, record.storage)
@@ -197,11 +198,11 @@ def go_on(study: Study, means: Means, progress: Progress, journey: Journey | Non
     return study
 
 
-def make_proposer(record: RunRecord, journey: Journey) -> Proposer:
+def make_proposer(run: Path, record: RunRecord, journey: Journey) -> Proposer:
     """The strategy of a study."""
     space = SearchSpace(
         record.space,
-        landscapes(journey.dense, record.space),
+        landscapes(journey.dense, record.space, record.recovery, run / CACHE),
         record.recovery,
         record.dense.sha256,
         record.seed,

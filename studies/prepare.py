@@ -12,9 +12,12 @@ from torch import Tensor, nn
 
 from ..errors import UsageError
 from ..objectives.packing import load_state, save_state
+from ..pruners.allocation import Path as AllocationPath
 from ..pruners.calibration import Calibration, InputStatistics, input_statistics
 from ..pruners.cost import CostModel
 from ..pruners.dense import Dense, allocation_path
+from ..pruners.plan import Recovery
+from ..pruners.profile import Profile, additive_path, measure_profile
 from ..pruners.tree import ModelTree
 from ..pruners.tree_cache import find_tree
 from ..pruners.uses import LinearUse
@@ -22,6 +25,7 @@ from ..search.space import Landscape, SpaceOptions
 from ..task import Task
 from .dense import default_cache, dense_model
 from .fingerprint import weights_sha256
+from .progress import Progress, Silent
 from .run_record import RunRecord
 
 CACHE = "cache"
@@ -101,26 +105,60 @@ def fill_saliency(dense: Dense, options: SpaceOptions, cache: Path) -> None:
                 dense.saliency[name, granularity] = cached_tensors(path, compute)
 
 
-def landscapes(dense: Dense, options: SpaceOptions) -> dict[str, Landscape]:
+def landscapes(
+    dense: Dense,
+    options: SpaceOptions,
+    recovery: Recovery,
+    cache: Path,
+    progress: Progress | None = None,
+) -> dict[str, Landscape]:
     """What the search space needs to know of the model, by granularity.
+
+    Args:
+        dense: the model.
+        options: of the space.
+        recovery: of rung 0, which sensitivities are measured with.
+        cache: where they are kept.
+        progress: hears of long work.
 
     Raises:
         UsageError: a granularity has nothing to prune.
     """
     check_prunable(dense.tree, options)
+    progress = progress or Silent()
     found = {}
     for granularity in options.granularities:
         groups = dense.tree.units(granularity)
         cost = CostModel.of(dense.tree, granularity)
-        paths = {
-            (allocation, criterion): allocation_path(
-                dense.tree, granularity, cost, allocation, dense.scores(criterion, granularity)
-            )
-            for criterion in options.criteria[granularity]
-            for allocation in options.allocations[granularity]
-        }
+        paths: dict[tuple[str, str], AllocationPath] = {}
+        for criterion in options.criteria[granularity]:
+            scores = dense.scores(criterion, granularity)
+            for name in options.allocations[granularity]:
+                if name == "dp":
+                    profile = cached_profile(
+                        dense, (granularity, criterion), recovery, cache, progress
+                    )
+                    path: AllocationPath = additive_path(profile, cost, options.budget)
+                else:
+                    path = allocation_path(dense.tree, granularity, cost, name, scores)
+                paths[name, criterion] = path
         found[granularity] = Landscape(cost, tuple(g.stage for g in groups), paths)
     return found
+
+
+def cached_profile(
+    dense: Dense, of: tuple[str, str], recovery: Recovery, cache: Path, progress: Progress
+) -> Profile:
+    """One-layer sensitivities of (granularity, criterion), from ``cache`` where they are there."""
+    file = cache / f"profile-{of[0].replace(':', '-')}-{of[1]}.safetensors"
+
+    def measure() -> dict[str, Tensor]:
+        progress.note(f"measuring one-layer sensitivities ({of[0]}, {of[1]})")
+        found = measure_profile(dense, *of, recovery, progress.share)
+        return {k: torch.from_numpy(v.copy()) for k, v in vars(found).items()}
+
+    tensors = cached_tensors(file, measure)
+    return Profile(tensors["densities"].numpy(), tensors["rise"].numpy())
 
 
 def check_prunable(tree: ModelTree, options: SpaceOptions) -> None:

@@ -28,7 +28,9 @@ from hierprune.task import forward
 
 Command = Callable[..., Any]
 Start = Callable[..., "subprocess.Popen[str]"]
-LAUNCH = "launch stripes.py:task --run new --workers 0 --objectives accuracy,params --strategy random"
+LAUNCH = (
+    "launch stripes.py:task --run new --workers 0 --objectives accuracy,params --strategy random"
+)
 FRONT_KEYS = {"run", "task", "data", "objectives", "dense", "trials", "hypervolume", "front"}
 MODEL_KEYS = {"trial", "rung", "values", "interval", "plan", "seconds"}
 
@@ -257,7 +259,7 @@ def test_a_study_that_ran_out_of_time_ends_well_and_goes_on(home: Path, command:
 def test_options_come_from_a_file_and_the_command_line_wins(home: Path, command: Command) -> None:
     lines = ("trials = 5", 'objectives = ["accuracy", "macs"]', 'where = "accuracy > 0.1"')
     (home / "c.toml").write_text("\n".join((*lines, "max-density = 0.5")))
-    line = "launch stripes.py:task --run new --workers 0 --config c.toml --trials 2 --strategy random"
+    line = "launch stripes.py:task --run new --workers 0 --config c.toml --trials 2"
     ended = command(*line.split(), "--json")
     record = Study.open("new").record
     assert ended.json["trials"]["complete"] == 2

@@ -52,7 +52,7 @@ def landscape(granularity: str) -> Landscape:
     for name in ("uniform", "erk"):
         for criterion in ("activation", "l1"):
             paths[name, criterion] = Scaled(np.ones(len(cost.names)))
-    for name in ("global", "lamp"):
+    for name in ("global", "lamp", "dp"):
         for criterion in ("activation", "l1"):
             paths[name, criterion] = ranked(scores)
     stages = tuple(g.stage for g in found.units(granularity))

@@ -105,3 +105,13 @@ def test_options_are_plain_data() -> None:
     options = SpaceOptions(granularities=("weight",), budget="macs", min_density=0.01)
     with warnings.catch_warnings():
         assert SpaceOptions.from_json(options.to_json()) == options
+
+
+def test_sensitivities_are_left_out_where_they_do_not_pay() -> None:
+    options = SpaceOptions(granularities=("channel", "weight"))
+    few = options.settled({"channel": 3, "weight": 4})
+    many = options.settled({"channel": 12, "weight": 21})
+    assert "dp" not in few.allocations["channel"] + few.allocations["weight"]
+    assert "dp" in many.allocations["channel"]
+    alone = SpaceOptions(allocations={"channel": ("dp",)})
+    assert alone.settled({"channel": 3}).allocations["channel"] == ("dp",)

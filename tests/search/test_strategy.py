@@ -45,7 +45,7 @@ def test_every_prefix_of_the_warm_starts_covers_the_allocations_evenly() -> None
     points = warm_starts(make_space(), 100)
     names = [p["channel.allocation"] for p in points]
     for n in range(1, len(names) + 1):
-        counts = [names[:n].count(a) for a in ("uniform", "global", "erk", "lamp")]
+        counts = [names[:n].count(a) for a in ("dp", "uniform", "global", "erk", "lamp")]
         assert max(counts) - min(counts) <= 1
     densities = [p["channel.density"] for p in points]
     assert min(densities) < 0.05
