@@ -24,11 +24,11 @@ def launch(
     granularity: Sequence[str] = ("channel",),
     criterion: Sequence[str] | None = None,
     allocation: Sequence[str] | None = None,
-    space: str = "hierarchical",
+    space: str = "auto",
     budget: str = "params",
     min_density: float = 0.02,
     max_density: float = 0.9,
-    strategy: str = "tpe",
+    strategy: str = "default",
     max_epochs: float = 0.0,
     lr: float = 1e-3,
     distil: float = 0.0,
@@ -53,11 +53,11 @@ def launch(
         granularity: ``"channel"``, ``"weight"``, ``"2:4"``, ``"4x1"``, or several.
         criterion: what may rank the units; default ``activation``, of weights ``l1``.
         allocation: what may split the global density; default all.
-        space: ``"hierarchical"``, ``"flat"`` or ``"global"``.
+        space: ``"hierarchical"``, ``"flat"``, ``"global"``, or ``"auto"``: flat for a few groups.
         budget: what the global density counts: ``"params"`` or ``"macs"``.
         min_density: lowest global density, in (0, 1].
         max_density: highest global density, in (0, 1].
-        strategy: ``"tpe"``, ``"nsga2"`` or ``"random"``.
+        strategy: ``"default"``, ``"tpe"``, ``"nsga2"`` or ``"random"``.
         max_epochs: fine-tune one plan in ten for up to so many epochs.
         lr: highest learning rate of fine-tuning.
         distil: weight of the dense model's outputs in the loss of fine-tuning, in [0, 1].

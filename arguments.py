@@ -118,9 +118,10 @@ request_options = stacked(
     click.option("--allocation", type=names, help="How the global density is split. [all]"),
     click.option(
         "--space",
-        default="hierarchical",
+        default="auto",
         show_default=True,
-        help="'hierarchical', 'flat' (a density per group), 'global' (one density).",
+        help="'hierarchical', 'flat' (a density per group), 'global' (one density); 'auto' is flat "
+        "where three or four groups are all there is.",
     ),
     click.option(
         "--budget", default="params", show_default=True, help="What density counts: params, macs."
@@ -132,7 +133,11 @@ request_options = stacked(
         "--max-density", type=float, default=0.9, show_default=True, help="Highest global density."
     ),
     click.option(
-        "--strategy", default="tpe", show_default=True, help="'tpe', 'nsga2' or 'random'."
+        "--strategy",
+        default="default",
+        show_default=True,
+        help="'default' races the allocations, then searches around the winner; 'tpe', 'nsga2', "
+        "'random' sweep all and sample.",
     ),
     click.option(
         "--max-epochs",

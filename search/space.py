@@ -20,8 +20,8 @@ from ..pruners.allocation import ALLOCATIONS, Path, fit
 from ..pruners.cost import CostModel, Floats, Ints
 from ..pruners.plan import PruningPlan, Recovery
 
-Kind = Literal["hierarchical", "flat", "global"]
-KINDS: tuple[Kind, ...] = ("hierarchical", "flat", "global")
+Kind = Literal["auto", "hierarchical", "flat", "global"]
+KINDS: tuple[Kind, ...] = ("auto", "hierarchical", "flat", "global")
 ENOUGH = 5
 """Groups from which on one-layer sensitivities are worth measuring."""
 SEARCH_ALLOCATIONS = (*ALLOCATIONS, "dp")
@@ -54,7 +54,8 @@ class SpaceOptions:
         criteria: that rank the units, by granularity.
         allocations: that split the global density, by granularity; ``"dp"`` measures one-layer
             sensitivities first.
-        kind: ``"hierarchical"``, ``"flat"`` (one density per group) or ``"global"``.
+        kind: ``"hierarchical"``, ``"flat"`` (one density per group), ``"global"``, or ``"auto"``:
+            flat where a few structures are all there is, else hierarchical.
         budget: what the global density counts: ``"params"`` or ``"macs"``.
         min_density: lowest global density, in (0, 1].
         max_density: highest global density, in (0, 1].
@@ -75,7 +76,7 @@ class SpaceOptions:
             "weight": ("lamp", "dp", "global", "erk", "uniform"),
         }
     )
-    kind: Kind = "hierarchical"
+    kind: Kind = "auto"
     budget: str = "params"
     min_density: float = 0.02
     max_density: float = 0.9
@@ -92,17 +93,21 @@ class SpaceOptions:
             )
 
     def settled(self, groups: Mapping[str, int]) -> SpaceOptions:
-        """Without sensitivities where there are too few groups, by granularity, to repay them.
+        """As it suits the number of groups, by granularity.
 
-        With three layers every allocation finds about the same plans; an allocation that stands
-        alone stays.
+        Sensitivities are left out where too few groups repay them; an allocation that stands alone
+        stays. Kind ``"auto"`` becomes another: with three or four structures a sampler covers the
+        flat space, and exact budgets only keep it from doing so; single weights span decades, where
+        it gets lost.
         """
+        few = self.granularities == ("channel",) and groups["channel"] < ENOUGH
+        kind: Kind = self.kind if self.kind != "auto" else "flat" if few else "hierarchical"
         kept = {
             g: tuple(n for n in names if n != "dp" or len(names) == 1 or groups[g] >= ENOUGH)
             for g, names in self.allocations.items()
             if g in groups
         }
-        return replace(self, allocations=dict(self.allocations) | kept)
+        return replace(self, kind=kind, allocations=dict(self.allocations) | kept)
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -149,7 +154,7 @@ class SearchSpace:
             return
         trial.suggest_float(f"{granularity}.density", low, high, log=True)
         self.choose(trial, f"{granularity}.allocation", self.allocations(granularity))
-        if options.kind == "hierarchical":
+        if options.kind in ("auto", "hierarchical"):
             self.suggest_offsets(trial, granularity)
 
     def suggest_offsets(self, trial: optuna.Trial, granularity: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -12,9 +13,10 @@ from optuna.trial import FrozenTrial, TrialState
 from ..errors import unknown
 from ..pruners.plan import PruningPlan
 from .goal import Goal
-from .history import read
+from .history import Record, read
 from .mirror import Mirror
 from .proposal import Proposal
+from .race import held, opening
 from .rungs import Finished, Rungs, promotable
 from .space import SearchSpace
 from .warm import warm_starts
@@ -44,16 +46,33 @@ def random(seed: int) -> Sampler:
     return optuna.samplers.RandomSampler(seed=seed)
 
 
-STRATEGIES: Mapping[str, Callable[[int], Sampler]] = {
-    "tpe": tpe,
-    "nsga2": nsga2,
-    "random": random,
+@dataclass(frozen=True)
+class Strategy:
+    """How plans are chosen.
+
+    Attributes:
+        sampler: made anew for every proposal, from a seed.
+        races: race the base allocations first, and search mostly around the winner; else sweep all
+            of them and leave the choice to the sampler.
+    """
+
+    sampler: Callable[[int], Sampler]
+    races: bool = False
+
+
+STRATEGIES: Mapping[str, Strategy] = {
+    "default": Strategy(tpe, races=True),
+    "tpe": Strategy(tpe),
+    "nsga2": Strategy(nsga2),
+    "random": Strategy(random),
 }
-DEFAULT_STRATEGY = "tpe"
+DEFAULT_STRATEGY = "default"
+EXPLORE = 4
+"""One proposal in so many is free to leave the winning base."""
 
 
-def strategy(name: str) -> Callable[[int], Sampler]:
-    """The sampler factory of that name: seed -> sampler.
+def strategy(name: str) -> Strategy:
+    """The strategy of that name.
 
     Raises:
         UsageError: there is none; the nearest is offered.
@@ -71,14 +90,14 @@ class Proposer:
         space: parameters and their meaning.
         goal: objectives, constraints and the dense model's values.
         rungs: the ladder.
-        sampler: makes the sampler that follows the warm starts, from a seed.
+        strategy: how plans are chosen.
         seed: of the study.
     """
 
     space: SearchSpace
     goal: Goal
     rungs: Rungs
-    sampler: Callable[[int], Sampler]
+    strategy: Strategy
     seed: int = 0
     _mirror: Mirror = field(init=False)
 
@@ -93,13 +112,29 @@ class Proposer:
     def new_plan(self, trials: Sequence[FrozenTrial]) -> Proposal:
         """The next warm start, or what the sampler suggests."""
         index = sum(1 for t in trials if is_first_try(t))
-        warm = warm_starts(self.space, self.rungs.n_trials)
-        fixed = warm[index] if index < len(warm) else None
         self._mirror.sync(trials)
-        drawn = self._mirror.propose(self.space, self.sampler(self.seed + index), fixed)
+        sampler = self.strategy.sampler(self.seed + index)
+        fixed = self.opening(trials, index)
+        if fixed is None and self.strategy.races and index % EXPLORE:
+            sampler = holding(self.held(trials), sampler)
+        drawn = self._mirror.propose(self.space, sampler, fixed)
         kept = {k: v for k, v in drawn.system_attrs.items() if k != "fixed_params"}
         plan = self.space.plan(drawn.params)
         return Proposal(drawn.params, drawn.distributions, plan, sampler=kept)
+
+    def opening(self, trials: Sequence[FrozenTrial], index: int) -> dict[str, Any] | None:
+        """Parameters of a warm start; ``None`` when it is the sampler's turn."""
+        if self.strategy.races:
+            n_trials = self.rungs.n_trials
+            return opening(self.space, self.goal, first_rung(trials), index, n_trials)
+        warm = warm_starts(self.space, self.rungs.n_trials)
+        return warm[index] if index < len(warm) else None
+
+    def held(self, trials: Sequence[FrozenTrial]) -> dict[str, Any]:
+        """Choices of the winning base."""
+        if self.space.options.kind == "flat":
+            return {}
+        return held(self.space, self.goal, first_rung(trials))
 
     def promotion(self, trials: Sequence[FrozenTrial]) -> Proposal | None:
         """The plan that most deserves the lowest rung with room, once the rung below is done."""
@@ -141,6 +176,21 @@ class Proposer:
             rung=rung,
             parent=trial.number,
         )
+
+
+def holding(fixed: dict[str, Any], sampler: Sampler) -> Sampler:
+    """The sampler with some parameters held fixed."""
+    if not fixed:
+        return sampler
+    with warnings.catch_warnings():  # a preview, which is ours to know
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.samplers.PartialFixedSampler(fixed, sampler)
+
+
+def first_rung(trials: Sequence[FrozenTrial]) -> list[Record]:
+    """The finished trials of rung 0."""
+    records = (read(t) for t in trials if t.state == TrialState.COMPLETE)
+    return [r for r in records if r.rung == 0]
 
 
 def is_first_try(trial: FrozenTrial) -> bool:

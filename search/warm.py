@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .space import SearchSpace
@@ -22,14 +22,16 @@ def warm_starts(space: SearchSpace, n_trials: int) -> list[dict[str, Any]]:
         return []
     bases = list(base_choices(space))
     count = min(n_trials // 2, LEVELS * len(bases))
+    return [sweep_point(space, *bases[i % len(bases)], i // len(bases)) for i in range(count)]
+
+
+def sweep_point(
+    space: SearchSpace, granularity: str, fixed: Mapping[str, Any], place: int
+) -> dict[str, Any]:
+    """The place-th plan, from 0, of a base's sweep over the densities."""
     low, high = math.log(space.options.min_density), math.log(space.options.max_density)
-    points = []
-    for i in range(count):
-        granularity, fixed = bases[i % len(bases)]
-        share = van_der_corput(i // len(bases) + 1)
-        density = math.exp(low + share * (high - low))
-        points.append(fixed | {f"{granularity}.density": density})
-    return points
+    density = math.exp(low + van_der_corput(place + 1) * (high - low))
+    return {**fixed, f"{granularity}.density": density}
 
 
 def base_choices(space: SearchSpace) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -66,7 +66,15 @@ def test_local_offsets_do_not_change_what_is_kept_globally(seed: int) -> None:
         for step in np.eye(4, dtype=np.int64)
     )
     assert abs(plain.ratio - bent.ratio) < largest
-    assert plain.density != bent.density
+
+
+def test_local_offsets_bend_the_split() -> None:
+    space = make_space()
+    base = {"channel.density": 0.4, "channel.allocation": "uniform", "channel.local": "layer"}
+    bent = space.plan(base | {"channel.layer:0": 1.0, "channel.layer:2": -1.0}).density
+    plain = space.plan(base).density
+    assert bent["0"] > plain["0"]
+    assert bent["2"] < plain["2"]
 
 
 def test_equal_points_give_equal_plans_and_the_granularity_counts() -> None:
@@ -115,3 +123,11 @@ def test_sensitivities_are_left_out_where_they_do_not_pay() -> None:
     assert "dp" in many.allocations["channel"]
     alone = SpaceOptions(allocations={"channel": ("dp",)})
     assert alone.settled({"channel": 3}).allocations["channel"] == ("dp",)
+
+
+def test_a_few_structures_are_searched_flat_unless_asked_otherwise() -> None:
+    assert SpaceOptions().settled({"channel": 3}).kind == "flat"
+    assert SpaceOptions().settled({"channel": 5}).kind == "hierarchical"
+    weights = SpaceOptions(granularities=("weight",))
+    assert weights.settled({"weight": 4}).kind == "hierarchical"
+    assert SpaceOptions(kind="hierarchical").settled({"channel": 3}).kind == "hierarchical"

@@ -1,14 +1,16 @@
 """The proposer: a function of the history, warm first, promotions last."""
 
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from hierprune.errors import UsageError
 from hierprune.search import mirror
 from hierprune.search.history import read
+from hierprune.search.proposal import Proposal
 from hierprune.search.rungs import Finished, Rungs, promotable
 from hierprune.search.strategy import STRATEGIES, strategy
 from hierprune.search.warm import warm_starts
@@ -177,3 +179,38 @@ def test_ladders_grow_by_four(epochs: float, ladder: tuple[float, ...]) -> None:
 def test_unknown_strategies_are_refused() -> None:
     with pytest.raises(UsageError, match="did you mean 'nsga2'"):
         strategy("nsga")
+
+
+def better_base(name: str) -> Callable[[Proposal], dict[str, float]]:
+    """A truth in which one allocation keeps more accuracy than the others."""
+
+    def truth(proposal: Proposal) -> dict[str, float]:
+        values = score(proposal)
+        loss = 0.0 if proposal.plan.allocation == name else 0.2
+        return values | {"accuracy": values["accuracy"] - loss}
+
+    return truth
+
+
+@pytest.mark.parametrize("name", ["uniform", "lamp", "dp"])
+def test_the_default_finds_the_base_that_serves_and_stays_near_it(name: str) -> None:
+    truth = better_base(name)
+    proposer = make_proposer(60, 0.0, "default")
+    history: list[FrozenTrial] = []
+    for _ in range(60):
+        proposal = proposer(history, True)
+        assert proposal is not None
+        history.append(told(proposal, len(history), truth(proposal)))
+    chosen = [t.user_attrs["plan"]["allocation"] for t in history]
+    assert [chosen[:15].count(a) for a in ("dp", "uniform", "global", "erk", "lamp")] == [3] * 5
+    assert chosen[15:21] == [name] * 6
+    assert chosen[21:].count(name) >= 0.7 * len(chosen[21:])
+    swept = [t.params["channel.density"] for t in history if t.params["channel.local"] == "none"]
+    assert len(set(swept[:21])) >= 8
+
+
+def test_one_base_alone_needs_no_race() -> None:
+    one = {"channel": ("uniform",)}
+    history = play(make_proposer(20, 0.0, "default", allocations=one), 20)
+    assert len(history) == 20
+    assert play(make_proposer(8, 0.0, "default", kind="flat"), 8)[-1].params
