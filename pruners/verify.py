@@ -98,7 +98,8 @@ class Verification:
         choices = DENSITIES[:-1] if len(groups) == 1 else DENSITIES
         for group in groups:
             density = choices[self.oracle.choice(len(choices))]
-            yield group.name, draw(group, density, self.oracle.generator)
+            kept = draw(group, density, self.oracle.generator)
+            yield group.name, kept[: group.width - 1] if len(groups) == 1 else kept
 
     def check(self, group: Group, fault_of: Callable[[ModelTree, Keep], str]) -> None:
         """One group on its own; integers that spoil it are dropped, else it has failed."""
@@ -134,10 +135,13 @@ class Verification:
             if self.late:
                 self.failed.update((g.name, fault) for g in self.good)
                 return
-            culprit = find_culprit(self.good, lambda some: bool(self.joint(some)))
+            groups = self.good
+            culprit = find_culprit(groups, lambda some: bool(self.joint(some)))
             self.check(culprit, self.oracle.fault)
-            if culprit.name not in self.failed and self.joint(self.good):
-                self.failed[culprit.name] = f"only together with others: {fault}"
+            if culprit.name not in self.failed:
+                again = self.joint(groups[: groups.index(culprit) + 1])
+                if again:
+                    self.failed[culprit.name] = f"only together with others: {again}"
 
 
 Keep = Mapping[str, Sequence[int]]
@@ -146,12 +150,14 @@ Keep = Mapping[str, Sequence[int]]
 def attribute_choices(
     attributes: tuple[Attribute, ...], group: str
 ) -> Iterator[tuple[Attribute, ...]]:
-    """All attributes, then those without the ones of a group, then with a single one of these."""
+    """All attributes; then without those of a group, without one of them, with only one."""
     own = [a for a in attributes if a.group == group]
     others = tuple(a for a in attributes if a.group != group)
     yield attributes
     if own:
         yield others
+    if len(own) > 2:
+        yield from ((*others, *(b for b in own if b is not a)) for a in own)
     if len(own) > 1:
         yield from ((*others, a) for a in own)
 
