@@ -22,7 +22,7 @@ from .tree import Attribute
 
 NO_WIDTH = re.compile(
     "training|window|shift|image|img|patch|kernel|stride|dilation|padding|resolution|grid|spatial|"
-    "seq|length|depth|layers|blocks|classes|labels|steps|position|index|epoch"
+    "seq|length|depth|layers|blocks|classes|labels|steps|position|index|epoch|bucket|vocab|distance"
 )
 """Parts of names whose integers count something else than units."""
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._python_dispatch import TorchDispatchMode
 
 
 @contextmanager
@@ -21,3 +23,24 @@ def plain_kernels() -> Iterator[None]:
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
         torch.backends.mkldnn.enabled = mkldnn
+
+
+class DoublePrecision(TorchDispatchMode):
+    """Turns every conversion to float32 into one to float64.
+
+    Models that compute a softmax or a norm in float32 whatever their own precision is would
+    otherwise round differently at different widths.
+    """
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Any,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """One operation."""
+        options = dict(kwargs or {})
+        if options.get("dtype") is torch.float32:
+            options["dtype"] = torch.float64
+        return func(*args, **options)

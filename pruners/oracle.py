@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 
 from ..task import Inputs, forward
-from .kernels import plain_kernels
+from .kernels import DoublePrecision, plain_kernels
 from .rules.state import tensors
 from .surgery import cut, mask
 from .tree import Group, ModelTree
@@ -81,8 +81,9 @@ class Oracle:
     ) -> tuple[Tensor, ...] | str:
         """All tensors of the chosen outputs for every example, or the error."""
         prepare(model, training)
+        double = DoublePrecision()  # type: ignore[no-untyped-call]
         try:
-            with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            with torch.no_grad(), torch.random.fork_rng(devices=[]), double:
                 torch.manual_seed(seed)
                 outputs = [forward(model, copy.deepcopy(inputs)) for inputs in self.examples]
                 return tuple(t for o in outputs for t in tensors(self.chosen(o)))

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -42,7 +43,10 @@ def cut(
     changes: dict[str, list[tuple[int, list[int]]]] = defaultdict(list)
     for (name, dim), positions in removed.items():
         changes[name].append((dim, positions))
-    changed = {id(tensors[name]): shortened(tensors[name], dims) for name, dims in changes.items()}
+    stay = Survivors()
+    changed = {
+        id(tensors[name]): shortened(tensors[name], dims, stay) for name, dims in changes.items()
+    }
     small = copied(model, changed, share)
     update_sizes(model, small)
     set_attributes(small, tree, keep)
@@ -75,20 +79,26 @@ def mask(
 def removed_positions(
     model: nn.Module, tree: ModelTree, keep: Mapping[str, Sequence[int]]
 ) -> Removed:
-    """The union of the positions that go, for every tensor and dimension some group touches."""
+    """The union of the positions that go, for every tensor and dimension some group touches.
+
+    Where one group cuts several dimensions alike they share one list.
+    """
     groups = {g.name: g for g in tree.groups}
     tensors = named_tensors(model)
-    union: dict[tuple[str, int], set[int]] = defaultdict(set)
+    union: Removed = {}
     for name, kept in keep.items():
         if name not in groups:
             raise unknown("group", name, groups)
         gone = gone_units(groups[name], kept)
+        same: dict[tuple[tuple[int, ...], ...], list[int]] = {}
         for c in groups[name].cuts if gone else ():
-            size = len(tensors[c.tensor].shape) if c.tensor in tensors else 0
-            if c.dim >= size:
+            if c.tensor not in tensors or c.dim >= tensors[c.tensor].dim():
                 raise UsageError(f"the tree cuts {c.tensor!r}, which this model does not have")
-            union[c.tensor, c.dim].update(c.positions(gone))
-    return {key: sorted(positions) for key, positions in union.items()}
+            if c.indices not in same:
+                same[c.indices] = c.positions(gone)
+            key, earlier = (c.tensor, c.dim), union.get((c.tensor, c.dim))
+            union[key] = [*earlier, *same[c.indices]] if earlier else same[c.indices]
+    return union
 
 
 def gone_units(group: Group, kept: Sequence[int]) -> list[int]:
@@ -107,13 +117,29 @@ def named_tensors(model: nn.Module) -> dict[str, Tensor]:
     return {**dict(model.named_parameters()), **dict(model.named_buffers())}
 
 
-def shortened(tensor: Tensor, dims: Sequence[tuple[int, list[int]]]) -> Tensor:
+class Survivors:
+    """Positions that stay, shape (kept,), computed once for equal lists of those that go."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int], Tensor] = {}
+
+    def __call__(self, size: int, gone: list[int], device: torch.device) -> Tensor:
+        """The positions below ``size`` that are not in the list ``gone``."""
+        key = (size, id(gone))
+        if key not in self._known:
+            stay = np.ones(size, dtype=bool)
+            stay[gone] = False
+            self._known[key] = torch.from_numpy(np.flatnonzero(stay)).to(device)
+        return self._known[key]
+
+
+def shortened(
+    tensor: Tensor, dims: Sequence[tuple[int, list[int]]], survivors: Survivors
+) -> Tensor:
     """The tensor without these positions, a parameter if it was one."""
     data = tensor.detach()
     for dim, positions in dims:
-        stay = torch.ones(data.shape[dim], dtype=torch.bool)
-        stay[positions] = False
-        data = data.index_select(dim, stay.nonzero().flatten().to(data.device))
+        data = data.index_select(dim, survivors(data.shape[dim], positions, data.device))
     if isinstance(tensor, nn.Parameter):
         return nn.Parameter(data, requires_grad=tensor.requires_grad)
     return data

@@ -26,6 +26,7 @@ from torch.nn.modules.module import (
     register_module_forward_hook,
     register_module_forward_pre_hook,
 )
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..task import Inputs, batch_size, forward
@@ -94,6 +95,25 @@ class Traced:
 
     state: TraceState
     sources: tuple[Source, ...]
+
+
+class FunctionNames(TorchFunctionMode):
+    """Keeps ``state.function`` at the function that the model's code called."""
+
+    def __init__(self, state: TraceState) -> None:
+        super().__init__()
+        self.state = state
+
+    def __torch_function__(
+        self,
+        func: Any,
+        types: Any,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """One call."""
+        self.state.function = getattr(func, "__name__", "")
+        return func(*args, **(kwargs or {}))
 
 
 class LabelMode(TorchDispatchMode):
@@ -168,7 +188,7 @@ def passes(shadow: nn.Module, examples: Sequence[Inputs], state: TraceState) -> 
         shadow.train(training)
         state.counting = number == 0
         try:
-            with torch.random.fork_rng(devices=[]), LabelMode(state):
+            with torch.random.fork_rng(devices=[]), FunctionNames(state), LabelMode(state):
                 outputs.append(forward(shadow, copy.deepcopy(inputs)))
         except Exception:
             if not training:

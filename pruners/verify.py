@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 from torch import nn
 
@@ -20,7 +21,20 @@ from .tree import Attribute, Excluded, Group, ModelTree
 
 DENSITIES = (0.25, 0.5, 0.75, 1.0)
 """Of which every group draws its own in a joint check: equal ones would hide couplings."""
-JOINT_CHECKS = 3
+JOINT_CHECKS = 4
+FINAL_CHECKS = 8
+"""After something had to be given up: two coupled groups look fine in one check out of three."""
+LATE = "not verified within the time limit"
+
+Keep = Mapping[str, Sequence[int]]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a joint check found: the fault, empty for none, and the widths that show it."""
+
+    fault: str
+    keep: Keep
 
 
 def verify_tree(model: nn.Module, example_inputs: Inputs, tree: ModelTree) -> ModelTree:
@@ -60,13 +74,15 @@ class Verification:
 
     def run(self) -> ModelTree:
         """The tree without what could not be verified."""
-        if self.joint(self.tree.groups):
-            for group in self.tree.groups:
-                self.check(group, self.oracle.crash)
+        if self.joint(self.tree.groups).fault:
+            for first in (True, False):  # what one group gives up may be what another needs
+                for group in self.tree.groups if first else self.broken:
+                    self.check(group, self.oracle.crash)
             self.bundle_failed()
             self.settle()
             self.bundle_failed()
             self.settle()
+            self.readmit()
         return without(self.tree, self.failed)
 
     @property
@@ -75,83 +91,115 @@ class Verification:
         return tuple(g for g in self.tree.groups if g.name not in self.failed)
 
     @property
+    def broken(self) -> tuple[Group, ...]:
+        """The groups that have failed."""
+        return tuple(g for g in self.tree.groups if g.name in self.failed)
+
+    @property
     def late(self) -> bool:
         """Whether the time is up."""
         return time.monotonic() > self.deadline
 
-    def joint(self, groups: Sequence[Group], tree: ModelTree | None = None) -> str:
-        """The first fault of groups cut together, at random widths; empty when there is none."""
+    def joint(
+        self, groups: Sequence[Group], tree: ModelTree | None = None, checks: int = JOINT_CHECKS
+    ) -> Finding:
+        """The first fault of groups cut together, at random widths."""
         tree = self.tree if tree is None else tree
-        for number in range(JOINT_CHECKS if groups else 0):
+        for number in range(checks if groups else 0):
             if self.late:
-                return "not verified within the time limit"
+                return Finding(LATE, {})
             keep = dict(self.draw_widths(groups))
             fault = self.oracle.fault(tree, keep)
             if not fault and number == 0:
                 fault = self.oracle.fault_in_training(tree, keep)
             if fault:
-                return fault
-        return ""
+                return Finding(fault, keep)
+        return Finding("", {})
 
     def draw_widths(self, groups: Sequence[Group]) -> Iterator[tuple[str, list[int]]]:
         """Random units of every group, at a density of its own; a single group is never whole."""
         choices = DENSITIES[:-1] if len(groups) == 1 else DENSITIES
         for group in groups:
             density = choices[self.oracle.choice(len(choices))]
-            yield group.name, draw(group, density, self.oracle.generator)
+            kept = draw(group, density, self.oracle.generator)
+            yield group.name, kept[: group.width - 1] if len(groups) == 1 else kept
 
     def check(self, group: Group, fault_of: Callable[[ModelTree, Keep], str]) -> None:
         """One group on its own; integers that spoil it are dropped, else it has failed."""
         faults: list[str] = []
-        for attributes in attribute_choices(self.tree.attributes, group.name):
+        spare = spare_attributes(self.claims, self.tree.attributes, group.name)
+        for attributes in attribute_choices((*self.tree.attributes, *spare), group.name):
             if self.late:
-                faults.append("not verified within the time limit")
+                faults.append(LATE)
                 break
             trial = replace(self.tree, attributes=attributes)
             faults.append(fault_of(trial, dict(self.draw_widths([group]))))
             if not faults[-1]:
                 self.tree = trial
+                self.failed.pop(group.name, None)
                 return
         self.failed[group.name] = faults[0]
 
     def bundle_failed(self) -> None:
         """Put groups that fail alone together in proportion, where that works."""
-        tried = [g for g in self.tree.groups if g.name in self.failed]
-        for members in candidates(tried):
+        for members in candidates(self.broken):
             joined = bundle(members) if all(m.name in self.failed for m in members) else None
             if joined is None or self.late:
                 continue
             claims = claims_of(self.claims, members, joined)
             trial = with_bundle(self.tree, members, joined, claims)
-            if not self.joint([joined], trial):
+            if not self.joint([joined], trial).fault:
                 self.tree, self.claims = trial, claims
                 for member in members:
                     del self.failed[member.name]
 
     def settle(self) -> None:
         """Find groups that spoil the whole, until what is left can be cut together."""
-        while fault := self.joint(self.good):
+        while (found := self.joint(self.good, checks=FINAL_CHECKS)).fault:
             if self.late:
-                self.failed.update((g.name, fault) for g in self.good)
+                self.failed.update((g.name, LATE) for g in self.good)
                 return
-            culprit = find_culprit(self.good, lambda some: bool(self.joint(some)))
+            groups = self.good
+            culprit = find_culprit(groups, partial(self.repeats, found=found))
             self.check(culprit, self.oracle.fault)
-            if culprit.name not in self.failed and self.joint(self.good):
-                self.failed[culprit.name] = f"only together with others: {fault}"
+            if culprit.name not in self.failed and self.repeats(groups, found):
+                self.failed[culprit.name] = f"only together with others: {found.fault}"
+
+    def repeats(self, groups: Sequence[Group], found: Finding) -> bool:
+        """Whether some of the groups of a finding still fail at the widths that it had."""
+        keep = {g.name: found.keep[g.name] for g in groups}
+        fault = self.oracle.fault(self.tree, keep) or self.oracle.fault_in_training(self.tree, keep)
+        return bool(fault)
+
+    def readmit(self) -> None:
+        """Take groups back that failed together with others that are gone by now."""
+        for group in self.tree.groups:
+            if self.failed.get(group.name, "").startswith("only together") and not self.late:
+                together = [g for g in self.tree.groups if g in self.good or g is group]
+                if not self.joint(together, checks=FINAL_CHECKS).fault:
+                    del self.failed[group.name]
 
 
-Keep = Mapping[str, Sequence[int]]
+def spare_attributes(
+    claims: Sequence[Claim], attributes: Sequence[Attribute], group: str
+) -> tuple[Attribute, ...]:
+    """Integers that follow this group alone by some claim, and nothing else so far."""
+    taken = {(a.module, a.name, a.position) for a in attributes}
+    own = [c for c in claims if {g for g, _ in c.follows} == {group}]
+    return resolve(c for c in own if (c.module, c.name, c.position) not in taken)
 
 
 def attribute_choices(
     attributes: tuple[Attribute, ...], group: str
 ) -> Iterator[tuple[Attribute, ...]]:
-    """All attributes, then those without the ones of a group, then with a single one of these."""
+    """All attributes; then without those of a group, without one of them, with only one."""
     own = [a for a in attributes if a.group == group]
     others = tuple(a for a in attributes if a.group != group)
     yield attributes
     if own:
         yield others
+    if len(own) > 2:
+        yield from ((*others, *(b for b in own if b is not a)) for a in own)
     if len(own) > 1:
         yield from ((*others, a) for a in own)
 

@@ -103,6 +103,7 @@ class TraceState:
         samples: batch size of the example inputs.
         modules: names of the modules that are running, innermost last.
         operation: name of the current ATen call.
+        function: name of the function of PyTorch's Python interface that it is part of.
         macs: multiply-accumulates of one sample by parameter name.
         weights: parameters that took part in contractions, in order.
         counting: whether work is booked now (the eval-mode forward only).
@@ -122,6 +123,7 @@ class TraceState:
     modules: list[str] = field(default_factory=list)
     in_norm: list[bool] = field(default_factory=list)
     operation: str = ""
+    function: str = ""
     macs: dict[str, float] = field(default_factory=dict)
     weights: dict[str, None] = field(default_factory=dict)
     counting: bool = True
@@ -239,7 +241,12 @@ class TraceState:
         return layer
 
     def visit(self, tensor: Tensor, layers: Iterable[Tensor]) -> None:
-        """Note the sizes that the current operation gives to labelled dimensions."""
+        """Note the sizes that the current operation gives to labelled dimensions.
+
+        Sizes inside a matrix product or attention are those of its operands.
+        """
+        if self.function in ("matmul", "__matmul__", "einsum", "scaled_dot_product_attention"):
+            return
         module = self.modules[-1] if self.modules else ""
         self.sites.extend(Site(module, layer, tuple(tensor.shape)) for layer in layers)
 
