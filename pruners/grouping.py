@@ -66,7 +66,7 @@ def group_units(
             for name, p in model.named_parameters()
         ),
         attributes=resolve(claims),
-        excluded=tuple(exclusions(state, groups)),
+        excluded=tuple(exclusions(state, groups, sources)),
     )
     return tree, claims
 
@@ -202,7 +202,9 @@ def weight_groups(model: nn.Module, state: TraceState) -> list[tuple[str, tuple[
     ]
 
 
-def exclusions(state: TraceState, groups: Sequence[Group]) -> Iterable[Excluded]:
+def exclusions(
+    state: TraceState, groups: Sequence[Group], sources: Sequence[Source]
+) -> Iterable[Excluded]:
     """Layers that keep their width, with the reason of their first fixed unit."""
     said = {g.name for g in groups if g.width > 1}
     for group in groups:
@@ -214,3 +216,16 @@ def exclusions(state: TraceState, groups: Sequence[Group]) -> Iterable[Excluded]
         if name not in said and not bool(state.units.roots(product.labels).any()):
             said.add(name)
             yield Excluded(name, state.units.reason(product.labels))
+    yield from untouched(state, sources, said)
+
+
+def untouched(state: TraceState, sources: Sequence[Source], said: set[str]) -> Iterable[Excluded]:
+    """Modules that make nothing by a known operation and of whose matrices nothing can go."""
+    matrices: dict[str, list[Source]] = defaultdict(list)
+    for source in sources:
+        matrices[source.tensor].append(source)
+    for name, dims in matrices.items():
+        free = any(bool(state.units.roots(d.labels).any()) for d in dims)
+        if len(dims) > 1 and not free and owner(name) not in said:
+            said.add(owner(name))
+            yield Excluded(owner(name), state.units.reason(dims[0].labels))

@@ -43,7 +43,11 @@ from .tree import ModelTree
 from .uses import find_uses, mark_readers
 from .verify import Verification
 
-LIBRARY = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
+LIBRARY = (
+    str(Path(torch.__file__).parent),
+    str(Path(__file__).parent),
+    forward.__code__.co_filename,
+)
 
 
 def build_tree(
@@ -241,7 +245,7 @@ def place(state: TraceState) -> str:
         return ""
     where = f"{state.operation} in {state.modules[-1] or 'the model'}" if state.modules else ""
     frame = sys._getframe()
-    while frame.f_back is not None:
+    while frame.f_back is not None and frame.f_code is not forward.__code__:
         frame = frame.f_back
         if not frame.f_code.co_filename.startswith(LIBRARY):
             name = Path(frame.f_code.co_filename).name
