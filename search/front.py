@@ -99,8 +99,16 @@ def knee(points: Floats) -> int:
 def spread_order(points: Floats) -> list[int]:
     """Indices so that every prefix covers the points well: extremes first, then the farthest.
 
-    Farthest-point order (Gonzalez 1985) in coordinates scaled to [0, 1].
+    Farthest-point order (Gonzalez 1985) in coordinates scaled to [0, 1]. Points that are not finite
+    come last, as they are.
     """
+    finite = np.isfinite(points).all(axis=1)
+    order = np.flatnonzero(finite)[farthest_first(points[finite])]
+    return [*order.tolist(), *np.flatnonzero(~finite).tolist()]
+
+
+def farthest_first(points: Floats) -> list[int]:
+    """:func:`spread_order` of finite points."""
     if len(points) == 0:
         return []
     span = np.ptp(points, axis=0)

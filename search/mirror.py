@@ -63,7 +63,7 @@ class Mirror:
 
     def sync(self, trials: Sequence[FrozenTrial]) -> None:
         """Take over what is new among ``trials``; only the window once they are too many."""
-        if len(self._study.get_trials(deepcopy=False)) > 3 * WINDOW:
+        if len(self._study.get_trials(deepcopy=False)) > 2 * WINDOW:
             self._reset()
         unseen = [t for t in trials if t.number not in self._finished]
         chosen = [t for t in unseen if t.params and read(t).rung == 0]
@@ -84,34 +84,39 @@ class Mirror:
         return [t for t in trials if t.number in picked]
 
     def _take(self, trial: FrozenTrial) -> None:
-        """Copy one trial; a running one now, and again when it has finished."""
-        if not trial.state.is_finished():
-            if trial.number not in self._running:
-                self._running[trial.number] = self._add(trial, TrialState.RUNNING)
-            return
-        if trial.number in self._running:
-            self._study.tell(self._running.pop(trial.number), state=TrialState.FAIL)
-        if trial.state == TrialState.COMPLETE:
-            self._add(trial, TrialState.COMPLETE)
-        self._finished.add(trial.number)
+        """Copy one trial, and tell the copy once it has finished.
 
-    def _add(self, trial: FrozenTrial, state: TrialState) -> int:
-        """Add a copy; objectives become coordinates to minimise, constraints stay constraints."""
-        record = read(trial)
-        complete = state == TrialState.COMPLETE
-        values = [axis(record.values[axis.name]) for axis in self.goal.axes] if complete else None
+        So copies stand in the order of their trials, whichever finishes first: samplers read age
+        and ties from it.
+        """
+        finished = trial.state.is_finished()
+        if trial.number not in self._running and trial.state != TrialState.FAIL:
+            self._running[trial.number] = self._add(trial)
+        if finished and trial.number in self._running:
+            self._tell(self._running.pop(trial.number), trial)
+        if finished:
+            self._finished.add(trial.number)
+
+    def _add(self, trial: FrozenTrial) -> int:
+        """Add a running copy."""
         self._study.add_trial(
             create_trial(
-                state=state,
-                values=values,
+                state=TrialState.RUNNING,
                 params=trial.params,
                 distributions=trial.distributions,
-                system_attrs=dict(record.sampler),
-                constraints=self._constraints(record.values) if complete else None,
+                system_attrs=dict(read(trial).sampler),
             )
         )
         return len(self._study.get_trials(deepcopy=False)) - 1
 
-    def _constraints(self, values: Mapping[str, float]) -> dict[str, float]:
-        """Violations by constraint, as Optuna wants them: at most 0 when it holds."""
-        return {str(c): c.violation(values, self.goal.dense) for c in self.goal.constraints}
+    def _tell(self, copy: int, trial: FrozenTrial) -> None:
+        """Objectives become coordinates to minimise; constraints are at most 0 where they hold."""
+        if trial.state != TrialState.COMPLETE:
+            self._study.tell(copy, state=TrialState.FAIL)
+            return
+        values = read(trial).values
+        shown = self._study.get_trials(deepcopy=False)[copy]
+        live = optuna.trial.Trial(self._study, shown._trial_id)
+        for constraint in self.goal.constraints:
+            live.set_constraint(str(constraint), constraint.violation(values, self.goal.dense))
+        self._study.tell(copy, [axis(values[axis.name]) for axis in self.goal.axes])

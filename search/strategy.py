@@ -36,9 +36,25 @@ def tpe(seed: int) -> Sampler:
         )
 
 
+class Evolution(optuna.samplers.NSGAIISampler):
+    """NSGA-II that can be taken up again after any number of generations.
+
+    Optuna finds the parents of a generation by recursion through all earlier ones, which exceeds
+    Python's limit after some 400 where none are cached yet; here it goes by ``STRIDE`` at a time.
+    """
+
+    STRIDE = 50
+
+    def get_parent_population(self, study: optuna.Study, generation: int) -> list[FrozenTrial]:
+        """The parents of a generation; none for the first."""
+        if generation > self.STRIDE:
+            super().get_parent_population(study, generation - self.STRIDE)
+        return super().get_parent_population(study, generation)
+
+
 def nsga2(seed: int) -> Sampler:
     """Elitist evolution by non-dominated rank and crowding, Deb et al. 2002."""
-    return optuna.samplers.NSGAIISampler(population_size=20, seed=seed)
+    return Evolution(population_size=20, seed=seed)
 
 
 def random(seed: int) -> Sampler:
@@ -85,6 +101,10 @@ def strategy(name: str) -> Strategy:
 @dataclass
 class Proposer:
     """Proposes trials from the history alone: the same history and seed give the same proposal.
+
+    Two things depend on when this object first saw a trial: beyond ``mirror.WINDOW`` trials, which
+    of the older ones the sampler still sees; and in ``nsga2``, whether a trial that finished late
+    is among the parents of a generation that had begun.
 
     Attributes:
         space: parameters and their meaning.

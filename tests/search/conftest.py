@@ -1,7 +1,8 @@
 """A small search space over made-up numbers, and studies told by a formula."""
 
 import itertools
-from collections.abc import Callable
+import sys
+from types import ModuleType
 
 import numpy as np
 import optuna
@@ -137,4 +138,7 @@ def quiet() -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
-Play = Callable[..., list[FrozenTrial]]
+@pytest.fixture(scope="session")
+def toy() -> ModuleType:
+    """The functions of this file."""
+    return sys.modules[__name__]

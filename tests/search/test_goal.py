@@ -1,0 +1,29 @@
+"""How far a model is from what was asked for."""
+
+from types import ModuleType
+
+import pytest
+
+GOOD = {"accuracy": 0.9, "params": 0.2, "macs": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("values", "everything", "costs"),
+    [
+        ({}, 0.0, 0.0),
+        ({"accuracy": 0.7}, 0.1, 0.0),
+        ({"params": 0.4}, 0.1, 0.1),
+        ({"accuracy": 0.7, "params": 0.5}, 0.3, 0.2),
+        ({"accuracy": 0.95, "params": 0.1}, 0.0, 0.0),
+    ],
+)
+def test_violations_add_up_and_slack_does_not_make_up_for_them(
+    toy: ModuleType, values: dict[str, float], everything: float, costs: float
+) -> None:
+    goal = toy.make_goal("accuracy >= dense - 0.1", "params <= dense * 0.3")
+    assert goal.violation(GOOD | values) == pytest.approx(everything)
+    assert goal.violation(GOOD | values, costs_only=True) == pytest.approx(costs)
+
+
+def test_without_constraints_nothing_is_violated(toy: ModuleType) -> None:
+    assert toy.make_goal().violation({}) == 0.0

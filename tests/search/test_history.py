@@ -1,0 +1,26 @@
+"""Trials as the strategy reads them."""
+
+from types import ModuleType
+
+from optuna.trial import TrialState, create_trial
+
+from hierprune.search.history import read
+
+
+def test_a_record_says_what_the_ledger_wrote(toy: ModuleType) -> None:
+    proposal = toy.make_proposer(4)([], True)
+    trial = toy.told(proposal, 7, toy.score(proposal), rung=2, parent=3, retry_of=5)
+    record = read(trial)
+    assert (record.number, record.rung, record.parent, record.retry_of) == (7, 2, 3, 5)
+    assert record.values == toy.score(proposal)
+    assert record.plan == proposal.plan.to_json()
+
+
+def test_trials_that_have_only_begun_have_no_values() -> None:
+    begun = create_trial(state=TrialState.RUNNING)
+    record = read(begun)
+    assert (record.rung, record.parent, record.retry_of) == (0, None, None)
+    assert record.values == {}
+    assert record.interval == {}
+    begun.set_user_attr("outcome", None)
+    assert read(begun).values == {}
