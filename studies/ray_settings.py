@@ -6,6 +6,7 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 QUIET = {
@@ -21,10 +22,12 @@ QUIET = {
 }
 
 
+@cache
 def token() -> dict[str, str]:
-    """A secret for a private cluster: its ports are open to the network, not its ears.
+    """A secret for private clusters: their ports are open to the network, their ears are not.
 
-    A token that the user has set up, for a cluster of his own, stays in force.
+    Ray keeps the first one it has read, so there is one per process. A token that the user has set
+    up stays in force.
     """
     names = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
     own = (Path.home() / ".ray" / "auth_token").exists() or any(n in os.environ for n in names)

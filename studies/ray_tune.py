@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -22,9 +22,6 @@ from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-if "ray" not in sys.modules:  # Ray reads it when it is loaded
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 import ray
 from ray import tune
@@ -42,6 +39,7 @@ from .worker import put_aside
 
 MAX_FAILED_STARTS = 3  # workers that died before any had built the recipe
 BUILT = "built"  # the file that says that one has
+CONNECT_SECONDS = 5.0
 TICK_SECONDS = 0.5  # between two questions while nothing is left to start
 OBJECT_STORE_BYTES = 10**8  # trials and outcomes are small
 
@@ -276,11 +274,12 @@ def cluster(executor: RayExecutor) -> Iterator[Path]:
         UsageError: there is no cluster at the address.
     """
     with ExitStack() as stack:
-        stack.enter_context(environment(QUIET | token()))
+        stack.enter_context(environment(QUIET))
         stack.enter_context(silence(executor.folder / "logs"))
         scratch = Path(tempfile.mkdtemp(prefix="hp-", dir=shared(executor)))
         if executor.address is None and not ray.is_initialized():
             stack.enter_context(reaped(scratch))
+            stack.enter_context(environment(token()))
             start(executor, scratch)
             stack.callback(ray.shutdown)
         else:
@@ -289,6 +288,18 @@ def cluster(executor: RayExecutor) -> Iterator[Path]:
                 connect(str(executor.address))
                 stack.callback(ray.shutdown)
         yield scratch
+
+
+def check_listening(address: str) -> None:
+    """Raise :class:`UsageError` when nobody listens at ``host:port``; Ray would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not (host and port.isdigit()):
+        return
+    try:
+        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
+    except OSError as error:
+        message = f"--address must name a running Ray cluster, nobody answers at {address!r}"
+        raise UsageError(f"{message} ({error})") from error
 
 
 @contextmanager
@@ -334,6 +345,7 @@ def connect(address: str) -> None:
     Raises:
         UsageError: there is none.
     """
+    check_listening(address)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError) as error:

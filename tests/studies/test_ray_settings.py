@@ -21,15 +21,16 @@ def test_variables_are_set_for_a_while_and_the_users_own_stay(
     assert "HP_NEW" not in os.environ
 
 
-def test_every_cluster_has_a_secret_of_its_own_unless_the_user_has_one(
+def test_a_process_has_one_secret_unless_the_user_has_his_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    fresh = token.__wrapped__
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
     monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
     monkeypatch.delenv("RAY_AUTH_TOKEN_PATH", raising=False)
-    first, second = token()["RAY_AUTH_TOKEN"], token()["RAY_AUTH_TOKEN"]
-    assert first != second
-    assert len(first) >= 32
+    assert token() is token()
+    assert len(fresh()["RAY_AUTH_TOKEN"]) >= 32
+    assert fresh() != fresh()
     (tmp_path / ".ray").mkdir()
     (tmp_path / ".ray" / "auth_token").write_text("theirs")
-    assert token() == {}
+    assert fresh() == {}
