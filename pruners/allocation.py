@@ -96,7 +96,7 @@ def lamp_score(scores: Floats) -> Floats:
     [0.111, 0.5, 1.0]
     """
     order = np.argsort(scores, kind="stable")
-    squares = scores[order].astype(np.float64) ** 2
+    squares = (scores[order].astype(np.float64) / (float(scores.max()) or 1.0)) ** 2
     tail = np.cumsum(squares[::-1])[::-1]
     result = np.empty_like(squares)
     result[order] = squares / np.maximum(tail, np.finfo(np.float64).tiny)

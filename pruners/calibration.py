@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..task import Batch, Task, batch_size, head, head_of
+from ..task import Batch, Task, batch_size, head
 from .uses import LinearUse, features, visit_uses
 
 SAMPLES = 512
@@ -40,7 +40,7 @@ def take(batches: Iterable[Batch], samples: int) -> Iterable[Batch]:
     for inputs, targets in islice(batches, samples):
         n = batch_size(inputs)
         if n >= samples:
-            yield head(inputs, samples), head_of(targets, samples)
+            yield head(inputs, samples), head(targets, samples)
             return
         samples -= n
         yield inputs, targets
@@ -79,7 +79,7 @@ def input_statistics(model: nn.Module, calibration: Calibration) -> dict[str, In
     rows = MAX_ROWS // max(1, len(calibration.batches))
 
     def visit(use: LinearUse, x: Tensor) -> None:
-        running = sums.setdefault(use.weight, RunningSum(use, weights[use.weight]))
+        running = sums.setdefault(use.weight, RunningSum(use, weights[use.weight], rows))
         if running.use == use:
             running.add(x)
         else:
@@ -96,14 +96,14 @@ def input_statistics(model: nn.Module, calibration: Calibration) -> dict[str, In
 class RunningSum:
     """Adds up the input moments of one use, call by call."""
 
-    def __init__(self, use: LinearUse, weight: Tensor) -> None:
+    def __init__(self, use: LinearUse, weight: Tensor, rows: int) -> None:
         self.use = use
         self.weight = weight
         self.gram: Tensor | None = None
         self.gram_rows = 0
         self.abs_sum: Tensor | float = 0.0
         self.count = 0
-        self.rows_left = MAX_ROWS
+        self.rows_left = rows
 
     def add(self, x: Tensor) -> None:
         """Take in the inputs of one call: (rows, inputs), or (N, inputs, positions...)."""

@@ -94,7 +94,8 @@ class PruningPlan:
     def to_json(self) -> dict[str, Any]:
         """As plain data, the layout of ``plan.json``."""
         data = {"format": FORMAT} | asdict(self)
-        data["density"] = dict(self.density)
+        data["density"] = {g: float(d) for g, d in self.density.items()}
+        data["ratio"] = float(self.ratio)
         data["keep"] = None if self.keep is None else {g: list(k) for g, k in self.keep.items()}
         return data
 
@@ -105,6 +106,8 @@ class PruningPlan:
         Raises:
             UsageError: another format, a missing field, or a value out of range.
         """
+        if not isinstance(data, Mapping):
+            raise UsageError(f"not a plan: {type(data).__name__} in the place of an object")
         if data.get("format") != FORMAT:
             raise UsageError(f"not a plan of format {FORMAT}: format is {data.get('format')!r}")
         try:

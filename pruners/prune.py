@@ -121,11 +121,12 @@ def drop_weights(dense: Dense, plan: PruningPlan) -> nn.Module:
 
 def counts(dense: Dense, plan: PruningPlan) -> dict[str, int]:
     """Units to keep by group, for the groups that the plan names."""
-    groups = {g.name: g for g in dense.units(plan.granularity)}
+    cost = CostModel.of(dense.tree, plan.granularity)
     for name in plan.density:
-        if name not in groups:
-            raise unknown("group", name, groups)
-    return {n: max(groups[n].floor, round(d * groups[n].width)) for n, d in plan.density.items()}
+        if name not in cost.names:
+            raise unknown("group", name, cost.names)
+    widths = zip(cost.names, cost.vector(plan.density).tolist(), strict=True)
+    return {name: width for name, width in widths if name in plan.density}
 
 
 def prune(
@@ -174,10 +175,12 @@ def prune(
         allocation=allocation,
         ratio=0.0,
         budget=budget,
-        density=density if isinstance(density, Mapping) else {},
+        density={},
         recovery=Recovery(reconstruct=bool(batches), recalibrate=bool(batches)),
     )
-    if not isinstance(density, Mapping):
+    if isinstance(density, Mapping):
+        plan = at_densities(dense, plan, density)
+    else:
         plan = at_density(dense, plan, density)
     pruned, plan = apply_plan(dense, plan)
     return PrunedModel(pruned, plan, tree)
@@ -199,6 +202,22 @@ def at_density(dense: Dense, plan: PruningPlan, density: float) -> PruningPlan:
     widths = fit(path, cost, density, plan.budget, np.zeros(len(groups)))
     ratio = max(0.0, 1 - cost.share(widths, plan.budget))
     return replace(plan, ratio=ratio, density=cost.densities(widths))
+
+
+def at_densities(dense: Dense, plan: PruningPlan, density: Mapping[str, float]) -> PruningPlan:
+    """The plan with a density for every group that is named, at widths that its units allow.
+
+    Raises:
+        UsageError: the model has no such group, or a density is out of range.
+    """
+    kept = counts(dense, replace(plan, density=density))
+    if not kept:
+        return plan
+    widths = {g.name: g.width for g in dense.units(plan.granularity)}
+    found = {name: count / widths[name] for name, count in kept.items()}
+    cost = CostModel.of(dense.tree, plan.granularity)
+    ratio = max(0.0, 1 - cost.share(cost.vector(found), plan.budget))
+    return replace(plan, ratio=ratio, density=found)
 
 
 def check_choices(**chosen: str) -> None:

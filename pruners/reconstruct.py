@@ -96,8 +96,8 @@ def solve(wide: Tensor, gram: Tensor, survivors: Tensor) -> Tensor:
 
 
 def regularised(gram: Tensor) -> Tensor:
-    """H = G + lambda I, shape (n, n)."""
-    return gram + RIDGE * gram.diagonal().mean() * torch.eye(len(gram))
+    """H = G + lambda I, shape (n, n); positive definite also where no input was ever active."""
+    return gram + RIDGE * gram.diagonal().mean().clamp(min=TINY) * torch.eye(len(gram))
 
 
 def solve_rows(wide: Tensor, gram: Tensor, alive: Tensor) -> Tensor:

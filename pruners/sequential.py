@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ..task import Inputs
 from .calibration import MAX_FEATURES, Calibration, take
-from .reconstruct import RIDGE, cholesky_solve
+from .reconstruct import RIDGE, TINY, cholesky_solve
 from .uses import LinearUse, features, find_uses, matrix, set_matrix, visit_uses
 
 SAMPLES = 512
@@ -78,7 +78,7 @@ def solve_use(
     outputs = kept.get((use.weight, use.out_dim))
     if outputs is not None:
         target = target[torch.tensor(outputs)]
-    ridge = RIDGE * square.diagonal().mean()
+    ridge = RIDGE * square.diagonal().mean().clamp(min=TINY)
     right = cross.T @ target.T + ridge * now.T
     square.diagonal().add_(ridge)
     set_matrix(use, slim[use.weight], bias, cholesky_solve(square, right).T[None])

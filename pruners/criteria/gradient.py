@@ -90,7 +90,8 @@ class SynFlow:
         buffers = {n: b.double() if b.is_floating_point() else b for n, b in model.named_buffers()}
         with measuring(model), torch.enable_grad():
             flow = outputs_sum(call_with(model, leaves | buffers, inputs))
-        products = {n: p.float() for n, p in times_gradient(flow, leaves).items()}
+        total = flow.detach().abs().clamp(min=1e-300)
+        products = {n: (p / total).float() for n, p in times_gradient(flow, leaves).items()}
         scores = {g.name: unit_sums(g, products).abs() for g in groups}
         return {n: s / s.sum().clamp(min=1e-30) for n, s in scores.items()}
 

@@ -1,5 +1,7 @@
 """Budgets are exact, whatever splits them and however the split is bent."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -84,6 +86,34 @@ def test_the_budget_is_met_to_one_unit(widths, name, density, budget, seed, spre
         assert (found == cost.widths).all() or max(one_more) > target
 
 
+@settings(max_examples=100, deadline=None)
+@given(
+    widths=WIDTHS,
+    name=st.sampled_from(sorted(ALLOCATIONS)),
+    density=st.floats(0.01, 1.0),
+    seed=st.integers(0, 99),
+)
+def test_local_offsets_do_not_change_how_many_units_stay(widths, name, density, seed):
+    cost, path = chain(*widths), path_of(name, widths, seed)
+    offsets = np.random.default_rng(seed).uniform(-3, 3, len(widths))
+    plain, bent = (fit(path, cost, density, "units", o) for o in (0 * offsets, offsets))
+    assert bent.sum() == plain.sum()
+    shifted = fit(path, cost, density, "units", np.full(len(widths), 0.7))
+    assert shifted.sum() == plain.sum()
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    widths=WIDTHS, seed=st.integers(0, 99), budget=BUDGETS, name=st.sampled_from(["lamp", "erk"])
+)
+def test_more_density_never_costs_less(widths, seed, budget, name):
+    cost, path = chain(*widths), path_of(name, widths, seed)
+    none = np.zeros(len(widths))
+    spent = [cost.cost(fit(path, cost, d, budget, none), budget) for d in (0.1, 0.4, 0.7, 1.0)]
+    assert spent == sorted(spent)
+    assert spent[-1] == cost.cost(cost.widths, budget)
+
+
 @given(widths=WIDTHS, name=st.sampled_from(sorted(ALLOCATIONS)), seed=st.integers(0, 99))
 def test_paths_never_fall_and_end_dense(widths, name, seed):
     path = path_of(name, widths, seed)
@@ -93,7 +123,7 @@ def test_paths_never_fall_and_end_dense(widths, name, seed):
     assert (rows >= 0).all()
 
 
-@given(scores=st.lists(st.floats(0, 100), min_size=1, max_size=20))
+@given(scores=st.lists(st.just(0.0) | st.floats(1e-60, 100), min_size=1, max_size=20))
 def test_lamp_is_its_definition(scores):
     values = np.array(scores)
     squares = values**2
@@ -102,6 +132,11 @@ def test_lamp_is_its_definition(scores):
         tail = squares[order[place:]].sum()
         expected = squares[u] / tail if tail > 0 else 0.0
         assert lamp_score(values)[u] == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_largest_unit_of_lamp_is_one_however_small():
+    assert lamp_score(np.array([1e-200, 3e-200])).tolist() == pytest.approx([0.1, 1.0])
+    assert lamp_score(np.zeros(2)).tolist() == [0.0, 0.0]
 
 
 def test_erk_follows_the_sum_of_dimensions_over_their_product():
@@ -148,6 +183,42 @@ def test_structures_are_compared_relative_to_their_group():
     first, second = path(0.5)
     assert 0.2 < first < 0.8
     assert 0.2 < second < 0.8
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    width=st.integers(1, 40),
+    floor=st.integers(0, 8),
+    step=st.integers(1, 8),
+    density=st.floats(0.01, 1),
+    offset=st.floats(-2, 2),
+)
+def test_widths_keep_to_floors_and_steps(width, floor, step, density, offset):
+    floor = min(floor, width)
+    plain = chain(width, 9)
+    cost = replace(plain, floor=np.array([floor, 1]), step=np.array([step, 1]))
+    found = fit(Scaled(np.ones(2)), cost, density, "params", np.array([offset, 0.0]))
+    assert found[0] >= floor
+    assert found[0] == width or (found[0] - floor) % step == 0
+    least = cost.cost(cost.floor, "params")
+    assert cost.cost(found, "params") <= max(
+        density * cost.cost(cost.widths, "params") + 0.5, least
+    )
+
+
+def test_single_weights_meet_the_budget_to_one_weight():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(30, 40), nn.ReLU(), nn.Linear(40, 8)).eval()
+    x = torch.randn(2, 30)
+    dense = Dense(model, build_tree(model, x), Calibration(()))
+    none = Recovery(reconstruct=False, recalibrate=False)
+    total = sum(p.numel() for p in model.parameters())
+    for name in ALLOCATIONS:
+        for density in (0.1, 0.37, 0.8):
+            plan = PruningPlan("weight", "l1", name, 0.0, "params", {}, none)
+            pruned, _ = apply_plan(dense, at_density(dense, plan, density))
+            spent = sum(int((p != 0).sum()) for p in pruned.parameters())
+            assert abs(spent - density * total) <= 1
 
 
 @pytest.mark.parametrize("density", [0.0, -0.5, 1.01])

@@ -14,6 +14,7 @@ from hierprune.pruners.trace import build_tree
 
 ON_CHANNELS = sorted(set(CRITERIA) - {"influence"})
 ON_WEIGHTS = sorted(set(CRITERIA) - {"influence", "fpgm"})
+ON_BLOCKS = sorted(set(CRITERIA) - {"fpgm"})
 NEEDS_DATA = ["activation", "fisher", "snip", "synflow", "taylor"]
 
 
@@ -29,8 +30,9 @@ def calibration_of(x):
 
 def snapshot(model):
     state = {k: v.clone() for k, v in model.state_dict().items()}
-    flags = [(p.requires_grad, p.grad is None) for p in model.parameters()]
-    return state, flags, [m.training for m in model.modules()]
+    flags = [(p.requires_grad, id(p.grad)) for p in model.parameters()]
+    hooks = [len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules()]
+    return state, flags, [m.training for m in model.modules()], hooks
 
 
 @pytest.mark.parametrize(
@@ -40,9 +42,34 @@ def snapshot(model):
 def test_every_unit_gets_one_score_and_the_model_stays(case, name, granularity):
     _, model, x = case
     next(model.parameters()).requires_grad_(False)
+    list(model.parameters())[-1].grad = torch.ones_like(list(model.parameters())[-1])
     model.train()
     next(iter(model.children())).eval()
-    groups = build_tree(model, x).units(granularity)
+    holds_its_contract(model, x, name, granularity)
+
+
+class Shortcut(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4))
+
+    def forward(self, x):
+        return torch.relu(x + self.body(x))
+
+
+@pytest.mark.parametrize("name", ON_BLOCKS)
+def test_blocks_are_ranked_like_units(name):
+    torch.manual_seed(0)
+    ends = nn.Conv2d(3, 4, 1), nn.Flatten(), nn.LazyLinear(3)
+    model = nn.Sequential(ends[0], Shortcut(), Shortcut(), *ends[1:])
+    x = torch.randn(2, 3, 5, 5)
+    model.eval()(x)
+    holds_its_contract(model, x, name, "block")
+
+
+def holds_its_contract(model, x, name, granularity):
+    groups = build_tree(model, x, verify=False).units(granularity)
+    assert groups
     before = snapshot(model)
     chosen = pickle.loads(pickle.dumps(criterion(name)))
     scores = chosen(model, groups, calibration_of(x))
@@ -137,6 +164,52 @@ def test_geometry_ranks_structures_alone():
 def test_unknown_criteria_are_refused():
     with pytest.raises(UsageError, match="did you mean 'taylor'"):
         criterion("tailor")
+
+
+def test_every_criterion_is_held_to_its_contract():
+    assert {*ON_CHANNELS, *ON_WEIGHTS, *ON_BLOCKS} == set(CRITERIA)
+
+
+def test_the_flow_through_a_deep_network_stays_finite():
+    torch.manual_seed(0)
+    layers = [nn.Linear(64, 64) for _ in range(50)]
+    model = nn.Sequential(*layers).eval()
+    with torch.no_grad():
+        for layer in layers:
+            layer.weight.mul_(10)
+    data = Calibration(((torch.ones(2, 64), None),))
+    for granularity in ("channel", "weight"):
+        groups = build_tree(model, torch.ones(2, 64), verify=False).units(granularity)
+        for score in criterion("synflow")(model, groups, data).values():
+            assert torch.isfinite(score).all()
+            assert float(score.sum()) == pytest.approx(1.0, rel=1e-3)
+
+
+def test_taylor_is_the_square_of_gradient_times_weight():
+    model, x = dead_unit(), torch.randn(2, 4)
+    (group,) = build_tree(model, x).groups
+    data = calibration_of(x)
+    expected = torch.zeros(6)
+    for inputs, targets in data.batches:
+        model.zero_grad()
+        data.loss(model(inputs), targets).backward()
+        weight, bias = model[0].weight, model[0].bias
+        sums = (weight.grad * weight).sum(1) + bias.grad * bias
+        expected += sums.detach() ** 2 / len(data.batches)
+    model.zero_grad()
+    found = criterion("taylor")(model, [group], data)[group.name]
+    assert torch.allclose(found, expected, rtol=1e-4, atol=1e-9)
+
+
+def test_the_least_influential_block_is_the_one_that_does_least():
+    torch.manual_seed(0)
+    stem = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU())
+    model = nn.Sequential(stem, Shortcut(), Shortcut(), nn.Conv2d(4, 2, 1)).eval()
+    with torch.no_grad():
+        model[2].body[1].weight.mul_(1e-3)
+    x = torch.randn(2, 3, 5, 5)
+    scores = criterion("influence")(model, build_tree(model, x).blocks, calibration_of(x))
+    assert scores["2"] < 0.1 * scores["1"]
 
 
 def test_copies_of_a_model_score_alike(case):

@@ -1,6 +1,4 @@
-"""Pruning in one call, and plans as plain data."""
-
-import json
+"""Pruning in one call."""
 
 import pytest
 import torch
@@ -8,11 +6,10 @@ from torch import nn
 
 import hierprune
 from hierprune.errors import UsageError
+from hierprune.objectives.macs import count_macs
 from hierprune.pruners.calibration import Calibration
-from hierprune.pruners.plan import PruningPlan, Recovery
 from hierprune.pruners.recalibrate import recalibrate
 from hierprune.pruners.trace import build_tree
-from hierprune.pruners.tree import ModelTree, kept_positions
 
 
 @pytest.mark.parametrize("allocation", ["uniform", "global", "erk", "lamp"])
@@ -77,59 +74,70 @@ def test_a_model_without_anything_to_prune_says_why():
         hierprune.prune(nn.Linear(4, 2), torch.randn(2, 4))
 
 
-def test_plans_are_plain_data():
-    plan = PruningPlan(
-        "channel",
-        "l1",
-        "erk",
-        0.25,
-        "macs",
-        {"a": 0.5},
-        Recovery(epochs=2.0, distil=0.5),
-        3,
-        "ab",
-        {"a": (0, 2)},
+def test_densities_by_group_say_what_they_keep_overall(lenet5):
+    model, x = lenet5
+    result = hierprune.prune(model, x, {"fc1": 0.3, "conv2": 0.01}, budget="params")
+    assert result.plan.density == {"fc1": 0.3, "conv2": 1 / 16}
+    before, after = (sum(p.numel() for p in m.parameters()) for m in (model, result.model))
+    assert 1 - result.plan.ratio == pytest.approx(after / before)
+
+
+@pytest.mark.parametrize("budget", ["params", "macs"])
+def test_budgets_are_those_of_the_smaller_model(case, budget):
+    _, model, x = case
+    result = hierprune.prune(model, x, 0.4, budget=budget)
+    count = {
+        "params": lambda m: sum(p.numel() for p in m.parameters()),
+        "macs": lambda m: count_macs(m, x[:1]),
+    }[budget]
+    assert count(result.model) / count(model) == pytest.approx(1 - result.plan.ratio)
+    assert 0.3 < 1 - result.plan.ratio <= 0.4
+
+
+def test_patterns_take_densities_that_they_do_not_allow_as_the_next_below():
+    model = nn.Sequential(nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 4))
+    result = hierprune.prune(model, torch.randn(2, 8), {"0": 0.75}, granularity="2:4")
+    assert result.plan.density == {"0": 0.5}
+    neighbours = (result.model[0].weight != 0).unflatten(1, (2, 4)).sum(2)
+    assert bool((neighbours == 2).all())
+
+
+def test_modes_gradients_and_frozen_parameters_are_left_alone(residual):
+    model, x = residual
+    model.train()
+    model.bn.eval()
+    model.stem.weight.requires_grad_(False)
+    model(x).sum().backward()
+    gradients = [None if p.grad is None else p.grad.clone() for p in model.parameters()]
+    modes = [m.training for m in model.modules()]
+    data = [(torch.randn(8, 3, 8, 8), torch.randint(5, (8,)))]
+    result = hierprune.prune(
+        model, x, criterion="taylor", calibration=data, loss=nn.functional.cross_entropy
     )
-    again = PruningPlan.from_json(json.loads(json.dumps(plan.to_json())))
-    assert again == plan
-    assert hash(again) == hash(plan)
-    assert again.digest() == plan.digest()
-    assert plan.digest() != PruningPlan.from_json(plan.to_json() | {"seed": 4}).digest()
+    assert [m.training for m in model.modules()] == modes
+    for parameter, gradient in zip(model.parameters(), gradients, strict=True):
+        if gradient is None:
+            assert parameter.grad is None
+        else:
+            assert torch.equal(parameter.grad, gradient)
+    frozen = {n for n, p in result.model.named_parameters() if not p.requires_grad}
+    assert frozen == {"stem.weight"}
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        {"format": 9},
-        {"ratio": 1.0},
-        {"density": {"a": 0.0}},
-        {"density": 5},
-        {"recovery": {"magic": 1}},
-        {"keep": 3},
-    ],
-)
-def test_what_is_no_plan_is_refused(damage):
-    plan = PruningPlan("channel", "l1", "erk", 0.25, "macs", {"a": 0.5}).to_json()
-    with pytest.raises(UsageError):
-        PruningPlan.from_json(plan | damage)
-    with pytest.raises(UsageError):
-        PruningPlan.from_json({})
-
-
-def test_trees_are_plain_data(case):
+def test_pruning_twice_gives_the_same_model(case):
     _, model, x = case
-    tree = build_tree(model, x)
-    assert ModelTree.from_json(json.loads(json.dumps(tree.to_json()))) == tree
+    data = torch.randn(32, *x.shape[1:])
+    first, second = (
+        hierprune.prune(model, x, criterion="random", calibration=[data]) for _ in range(2)
+    )
+    assert first.plan == second.plan
+    for a, b in zip(first.model.parameters(), second.model.parameters(), strict=True):
+        assert torch.equal(a, b)
 
 
-def test_kept_positions_cover_every_dimension_that_loses_something(case):
-    _, model, x = case
-    tree = build_tree(model, x)
-    sizes = {n: tuple(t.shape) for n, t in model.state_dict().items()}
-    group = tree.groups[0]
-    kept = kept_positions(tree.groups, sizes, {group.name: range(1, group.width)})
-    assert set(kept) == {(c.tensor, c.dim) for c in group.cuts}
-    for cut in group.cuts:
-        expected = set(range(sizes[cut.tensor][cut.dim])) - set(cut.indices[0])
-        assert set(kept[cut.tensor, cut.dim]) == expected
-    assert kept_positions(tree.groups, sizes, {group.name: range(group.width)}) == {}
+def test_a_pruned_model_can_be_pruned_again(residual):
+    model, x = residual
+    half = hierprune.prune(model, x, 0.5).model
+    quarter = hierprune.prune(half, x, 0.5).model
+    assert quarter(x).shape == model(x).shape
+    assert quarter.stem.out_channels == 2

@@ -1,5 +1,6 @@
 """Only the statistics of BatchNorm change, to those of the data."""
 
+import pytest
 import torch
 from torch import nn
 
@@ -31,3 +32,41 @@ def test_without_batch_norm_no_batch_is_run():
             raise AssertionError("was run")
 
     recalibrate(nn.Sequential(Refuses(), nn.LayerNorm(3)), Calibration(((torch.ones(2, 3), None),)))
+
+
+def test_every_sample_counts_the_same():
+    torch.manual_seed(0)
+    norm, x = nn.BatchNorm1d(3, affine=False), torch.randn(40, 3)
+    recalibrate(norm.eval(), Calibration(((x[:32], None), (x[32:], None))))
+    assert torch.allclose(norm.running_mean, x.mean(0), atol=1e-6)
+
+
+def test_one_sample_left_over_does_no_harm():
+    torch.manual_seed(0)
+    norm, x = nn.BatchNorm1d(3), torch.randn(33, 3)
+    recalibrate(norm.eval(), Calibration(((x[:32], None), (x[32:], None))))
+    assert torch.allclose(norm.running_var, x[:32].var(0))
+    images = nn.BatchNorm2d(2).eval()
+    recalibrate(images, Calibration(((torch.randn(1, 2, 9, 9) + 3, None),)))
+    assert (images.running_mean - 3).abs().max() < 1
+
+
+def test_without_data_the_statistics_stay():
+    norm = nn.BatchNorm1d(3).eval()
+    norm.running_mean.fill_(5.0)
+    recalibrate(norm, Calibration(()))
+    assert norm.running_mean.tolist() == [5.0] * 3
+
+
+def test_settings_are_put_back_when_the_model_fails():
+    model = nn.Sequential(nn.BatchNorm1d(3, momentum=0.2), nn.Linear(4, 1)).eval()
+    with pytest.raises(RuntimeError):
+        recalibrate(model, Calibration(((torch.randn(5, 3), None),)))
+    assert model[0].momentum == 0.2
+    assert not any(m.training for m in model.modules())
+
+
+def test_layers_without_running_statistics_stay_without():
+    norm = nn.BatchNorm1d(3, track_running_stats=False).eval()
+    recalibrate(norm, Calibration(((torch.randn(5, 3), None),)))
+    assert norm.running_mean is None

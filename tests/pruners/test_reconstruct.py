@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from hierprune.pruners.calibration import Calibration, input_statistics, take
+from hierprune.pruners.calibration import Calibration, input_statistics
 from hierprune.pruners.reconstruct import reconstruct_cut, reconstruct_masked, solve, solve_rows
 from hierprune.pruners.surgery import cut
 from hierprune.pruners.trace import build_tree
@@ -115,37 +115,97 @@ def test_masks_hold_and_outputs_come_closer(case):
     assert after < before
 
 
-class Tied(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.embed, self.mid = nn.Embedding(20, 8), nn.Linear(8, 8)
-        self.head = nn.Linear(8, 20, bias=False)
-        self.head.weight = self.embed.weight
-
-    def forward(self, ids):
-        return self.head(torch.relu(self.mid(self.embed(ids))))
-
-
-def test_an_embedding_that_is_also_the_output_layer_is_left_alone():
-    model = Tied().eval()
-    ids = torch.randint(20, (32, 5))
-    statistics = input_statistics(model, Calibration(((ids, None),)))
-    assert statistics["embed.weight"].gram is None
-    assert statistics["mid.weight"].gram is not None
+CONVOLUTIONS = [
+    (nn.Conv1d(3, 8, 3), nn.Conv1d(8, 4, 3, stride=2, padding=1, dilation=2), (24, 3, 15)),
+    (nn.Conv2d(2, 8, 3), nn.Conv2d(8, 4, (3, 2), stride=(1, 2), dilation=(2, 1)), (24, 2, 9, 9)),
+    (nn.Conv2d(2, 8, 3), nn.Conv2d(8, 4, 3, padding=2, bias=False), (24, 2, 7, 7)),
+    (nn.Conv2d(2, 8, 3), nn.ConvTranspose2d(8, 4, 3, stride=2, padding=1), (24, 2, 6, 6)),
+    (nn.Conv3d(1, 8, 2), nn.Conv3d(8, 3, 2, stride=2), (24, 1, 5, 5, 5)),
+    (nn.Linear(5, 8), nn.Linear(8, 4), (64, 5)),
+    (nn.Linear(5, 8), nn.Linear(8, 4, bias=False), (64, 3, 5)),
+]
 
 
-def test_statistics_are_moments_of_the_inputs():
-    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
-    x = torch.randn(40, 3)
-    found = input_statistics(model, Calibration(((x[:25], None), (x[25:], None))))
-    u = torch.cat([torch.relu(model[0](x)), torch.ones(40, 1)], 1).detach()
-    assert torch.allclose(found["2.weight"].gram[0], u.T @ u / 40, atol=1e-5)
-    assert torch.allclose(found["2.weight"].mean_abs, u[:, :-1].mean(0), atol=1e-5)
+def cut_and_solve(first, second, x, keep):
+    """The pair without channels, as cut and as solved, and the dense pair."""
+    dense = nn.Sequential(first, nn.ReLU(), second).eval()
+    tree = build_tree(dense, x[:2])
+    sizes = {n: tuple(t.shape) for n, t in dense.state_dict().items()}
+    plain, solved = cut(dense, tree, {"0": keep}), cut(dense, tree, {"0": keep})
+    statistics = input_statistics(dense, Calibration(((x[:16], None), (x[16:], None))))
+    reconstruct_cut(solved, dense, statistics, kept_positions(tree.groups, sizes, {"0": keep}))
+    return dense, plain, solved
 
 
-@pytest.mark.parametrize("samples", [1, 5, 8, 11, 16, 99])
-def test_calibration_takes_so_many_samples(samples):
-    batches = [(torch.arange(8.0)[:, None], torch.arange(8)) for _ in range(2)]
-    taken = list(take(batches, samples))
-    assert sum(len(x) for x, _ in taken) == min(samples, 16)
-    assert all(len(x) == len(y) for x, y in taken)
+@torch.no_grad()
+@pytest.mark.parametrize("layers", CONVOLUTIONS, ids=lambda v: str(v[1])[:50])
+@pytest.mark.parametrize("keep", [[0], [1, 3, 4, 7], [0, 1, 2, 3, 4, 5, 6]], ids=len)
+def test_solved_layers_are_never_worse_than_cut_ones(layers, keep):
+    first, second, shape = copy.deepcopy(layers)
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    dense, plain, solved = cut_and_solve(first, second, x, keep)
+    before = (plain(x) - dense(x)).square().mean()
+    assert (solved(x) - dense(x)).square().mean() <= before
+    if second.bias is not None:
+        bias_alone = plain(x) + (dense(x) - plain(x)).mean()
+        assert (solved(x) - dense(x)).square().mean() < (bias_alone - dense(x)).square().mean()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("layers", CONVOLUTIONS, ids=lambda v: str(v[1])[:50])
+def test_a_spare_input_of_any_layer_is_made_up_for(layers):
+    first, second, shape = copy.deepcopy(layers)
+    first.weight[5], first.bias[5] = first.weight[2], first.bias[2]
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    dense, plain, solved = cut_and_solve(first, second, x, [u for u in range(8) if u != 5])
+    before = (plain(x) - dense(x)).abs().max()
+    assert (solved(x) - dense(x)).abs().max() < 0.05 * before
+
+
+@torch.no_grad()
+def test_every_group_of_a_convolution_is_solved_for_itself():
+    torch.manual_seed(0)
+    dense = nn.Conv2d(8, 6, 3, groups=2).eval()
+    x = torch.randn(40, 8, 6, 6)
+    x[:, 3], x[:, 7] = x[:, 0], x[:, 4]
+    slim = nn.Conv2d(6, 6, 3, groups=2).eval()
+    slim.weight.copy_(dense.weight[:, :3])
+    slim.bias.copy_(dense.bias)
+    statistics = input_statistics(dense, Calibration(((x, None),)))
+    reconstruct_cut(slim, dense, statistics, {("weight", 1): [0, 1, 2]})
+    assert torch.allclose(slim(x[:, [0, 1, 2, 4, 5, 6]]), dense(x), atol=0.02)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("bias", [True, False])
+def test_inputs_that_were_never_active_leave_the_weights_as_they_were(bias):
+    torch.manual_seed(0)
+    dense = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3, bias=bias)).eval()
+    dense[0].weight.zero_()
+    dense[0].bias.fill_(-1.0)
+    x = torch.randn(32, 4)
+    _, plain, solved = cut_and_solve(dense[0], dense[2], x, [0, 2])
+    assert torch.allclose(solved[2].weight, plain[2].weight, atol=1e-6)
+    masked = copy.deepcopy(dense)
+    masked[2].weight[:, 1] = 0
+    reconstruct_masked(masked, dense, input_statistics(dense, Calibration(((x, None),))))
+    assert torch.allclose(masked[2].weight[:, 2:], dense[2].weight[:, 2:], atol=1e-6)
+    assert bool((masked[2].weight[:, 1] == 0).all())
+
+
+def test_outputs_that_were_cut_too_keep_their_own_rows():
+    torch.manual_seed(0)
+    dense = nn.Sequential(
+        nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 2)
+    ).eval()
+    x = torch.randn(200, 4)
+    tree = build_tree(dense, x[:2])
+    sizes = {n: tuple(t.shape) for n, t in dense.state_dict().items()}
+    statistics = input_statistics(dense, Calibration(((x, None),)))
+    weights = []
+    for keep in ({"0": [0, 1, 4]}, {"0": [0, 1, 4], "2": [1, 3]}):
+        pruned = cut(dense, tree, keep)
+        reconstruct_cut(pruned, dense, statistics, kept_positions(tree.groups, sizes, keep))
+        weights.append((pruned[2].weight, pruned[2].bias))
+    assert torch.allclose(weights[1][0], weights[0][0][[1, 3]], atol=1e-6)
+    assert torch.allclose(weights[1][1], weights[0][1][[1, 3]], atol=1e-6)
