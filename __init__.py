@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .errors import NoModelError, UsageError
     from .pruners.prune import PrunedModel, prune
     from .pruners.tree_cache import find_tree as inspect
+    from .studies.export import export
     from .studies.picked import Picked, load
     from .studies.study import Study
     from .task import Metric, Task, Training, accuracy
@@ -29,6 +30,7 @@ _HOME = {
     "Training": ("task", "Training"),
     "UsageError": ("errors", "UsageError"),
     "accuracy": ("task", "accuracy"),
+    "export": ("studies.export", "export"),
     "inspect": ("pruners.tree_cache", "find_tree"),
     "launch": ("api", "launch"),
     "load": ("studies.picked", "load"),
@@ -46,6 +48,7 @@ __all__ = [
     "Training",
     "UsageError",
     "accuracy",
+    "export",
     "inspect",
     "launch",
     "load",

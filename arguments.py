@@ -92,6 +92,22 @@ json_option = click.option(
 )
 run_argument = click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
 
+export_options = stacked(
+    click.option(
+        "--format",
+        metavar="FORMAT",
+        default="onnx",
+        show_default=True,
+        help="'onnx' (pip install \"hierprune[onnx]\") or 'torch-export'.",
+    ),
+    click.option(
+        "--out",
+        type=click.Path(path_type=Path),
+        help="File to write. [DIR/model.onnx or DIR/model.pt2]",
+    ),
+)
+"""What a picked model is written as."""
+
 request_options = stacked(
     click.option("--run", type=click.Path(path_type=Path), help="New folder. [runs/TASK-DATE]"),
     click.option("--trials", type=int, default=60, show_default=True, help="Plans to finish."),

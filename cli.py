@@ -17,6 +17,7 @@ import click
 from . import __version__
 from .arguments import (
     config_option,
+    export_options,
     json_option,
     means_options,
     request_options,
@@ -207,6 +208,26 @@ def verify(folder: Path, as_json: bool) -> None:
         show(found)
     if not found.ok:
         sys.exit(EXIT_ERROR)
+
+
+@cli.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@export_options
+def export(folder: Path, format: str, out: Path | None) -> None:
+    """Write a picked model as one file that runs without hierprune.
+
+    DIR is the folder that 'pick --out' wrote. The file takes any batch size. It is compared with
+    the model on validation inputs before it is put in its place.
+
+    \b
+    Examples:
+      hierprune export picked --format onnx
+      hierprune export picked --format torch-export --out small.pt2
+    """
+    from .studies.export import export_picked
+    from .terminal import show_exported
+
+    show_exported(export_picked(folder, format, out))
 
 
 @cli.command()

@@ -19,6 +19,7 @@ from rich.text import Text
 from .live import say
 from .search.history import Record
 from .studies.card import number
+from .studies.export import Exported
 from .studies.picked import Picked
 from .studies.run_record import ObjectiveInfo, RunRecord
 from .studies.study import Study
@@ -161,6 +162,18 @@ def show_verified(found: Verified) -> None:
     say("the model keeps its promise" if found.ok else "the scores are NOT those of the plan")
 
 
+def show_exported(found: Exported) -> None:
+    """The file that was written, its size, and how closely it follows the model."""
+    rows = {
+        "bytes": f"{found.bytes:,}",
+        "bytes of the dense weights": f"{found.dense_bytes:,}",
+        "largest difference of outputs": f"{found.difference:.2g}",
+    }
+    columns = [Column("", list(rows), False), Column("found", list(rows.values()))]
+    show(table(str(found.path), columns))
+    say(f"wrote {found.path}; it agrees with the model on validation inputs")
+
+
 def show_audit(found: Audit) -> None:
     """What a run's record holds, and every fault in it."""
     rows = {
@@ -224,7 +237,7 @@ def show_doctor() -> None:
     show(table("", columns))
 
 
-PACKAGES = ("hierprune", "torch", "optuna", "ray", "mlxtend", "onnx", "onnxruntime")
+PACKAGES = ("hierprune", "torch", "optuna", "ray", "mlxtend", "onnx", "onnxruntime", "onnxscript")
 
 
 def version_of(package: str) -> str:

@@ -22,6 +22,7 @@ PUBLIC = [
     "Training",
     "UsageError",
     "accuracy",
+    "export",
     "inspect",
     "launch",
     "load",
@@ -30,6 +31,7 @@ PUBLIC = [
 ]
 COMMANDS = {
     "doctor",
+    "export",
     "front",
     "inspect",
     "launch",
