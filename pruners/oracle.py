@@ -109,11 +109,25 @@ def difference(small: Sequence[Tensor], masked: Sequence[Tensor]) -> str:
     for a, b in zip(small, masked, strict=True):
         if a.shape != b.shape:
             return f"gives an output of shape {tuple(a.shape)} instead of {tuple(b.shape)}"
-        scale = b.abs().max().clamp_min(1e-30) if b.numel() else 1
-        gap = float(((a - b).abs() / scale).max()) if a.is_floating_point() and a.numel() else 0.0
+        gap = relative_gap(a, b)
         if not gap <= TOLERANCE:
             return f"differs from the masked model by {gap:.1e}"
     return ""
+
+
+def relative_gap(a: Tensor, b: Tensor) -> float:
+    """Largest difference of two outputs over the largest finite value of ``b``.
+
+    Equal infinities are no difference; outputs that are no real or complex numbers, such as masks
+    and class numbers, must be equal.
+    """
+    if not (a.is_floating_point() or a.is_complex()):
+        return 0.0 if torch.equal(a, b) else float("inf")
+    sizes = b.abs()
+    finite = sizes[torch.isfinite(sizes)]
+    scale = finite.max().clamp_min(1e-30) if finite.numel() else 1.0
+    gaps = torch.where(a == b, 0.0, (a - b).abs()) / scale
+    return float(gaps.max()) if gaps.numel() else 0.0
 
 
 def draw(group: Group, density: float, generator: torch.Generator) -> list[int]:

@@ -29,7 +29,8 @@ from ..task import Inputs
 from .trace import build_tree
 from .tree import ModelTree
 
-HERE = str(Path(__file__).parents[1])
+ROOT = Path(__file__).parents[1]
+OWN = tuple(str(ROOT / room) for room in ("objectives", "search", "studies"))
 INSTALLED = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
 PLAIN = (bool, int, float, str, type(None), torch.dtype)
 
@@ -119,7 +120,11 @@ def sources() -> Iterator[str]:
     Code without a file (typed into a session) is told apart by the functions of ``__main__``.
     """
     files = {str(vars(m).get("__file__") or "") for m in list(sys.modules.values())}
-    theirs = {f for f in files if f.endswith(".py") and not f.startswith((*INSTALLED, HERE))}
+    theirs = {
+        f
+        for f in files
+        if f.endswith(".py") and not f.startswith((*INSTALLED, *OWN)) and Path(f).parent != ROOT
+    }
     for file in sorted(theirs | {str(f) for f in Path(__file__).parent.rglob("*.py")}):
         with suppress(OSError):
             yield hashlib.sha256(Path(file).read_bytes()).hexdigest()

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from hierprune.pruners.oracle import Oracle, difference, draw, randomized_inputs
+from hierprune.pruners.oracle import Oracle, difference, draw, randomized_inputs, relative_gap
 from hierprune.pruners.trace import build_tree
 from hierprune.pruners.tree import Cut, Group
 
@@ -72,3 +72,13 @@ def test_model_and_mode_are_left_as_they_were(residual):
     Oracle(model, [inputs])
     assert model.training
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+
+
+def test_masks_class_numbers_and_equal_infinities_are_compared() -> None:
+    far = float("inf")
+    assert relative_gap(torch.tensor([True, False]), torch.tensor([True, False])) == 0.0
+    assert relative_gap(torch.tensor([1, 2]), torch.tensor([1, 3])) == far
+    assert relative_gap(torch.tensor([1.0, -far]), torch.tensor([1.0, -far])) == 0.0
+    assert relative_gap(torch.tensor([1.0, far]), torch.tensor([1.0, -far])) == far
+    assert relative_gap(torch.tensor([2.0, 1.0]), torch.tensor([4.0, 1.0])) == 0.5
+    assert relative_gap(torch.empty(0), torch.empty(0)) == 0.0
