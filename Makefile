@@ -2,6 +2,9 @@
 # make test    everything CI runs: tests, lint, types, import contracts
 # make check   lint, types and import contracts alone
 # make bench   the system's own time per trial, measured
+# make bench-cluster, make chaos ROUNDS=20         executors: overhead, and launchers killed at random
+# make bench-coverage SUITES="structures timm"     what can be pruned, in an environment of its own
+# make bench-recovery TASKS="lenet5-mnist"         what each step of recovery gives back
 # make clean   remove the virtual environment and caches of tools; runs are kept
 
 PYTHON ?= python3
@@ -10,12 +13,23 @@ BIN := $(VENV)/bin
 DEMO_RUN ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check bench clean
+ROUNDS ?= 20
+ZOO ?= .venv-zoo
+SUITES ?= structures transformers torchvision timm
+TASKS ?= lenet5-mnist resnet20-fashion gru-g2p minilm-sentiment crepe-pitch
+
+.PHONY: demo test check bench bench-cluster bench-coverage bench-recovery chaos clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[demo,onnx,dev]"
 	touch $(INSTALLED)
+
+$(ZOO)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(ZOO)
+	$(ZOO)/bin/python -m pip install --quiet torch torchvision timm transformers torch-pruning
+	$(ZOO)/bin/python -m pip install --quiet --editable .
+	touch $(ZOO)/.installed
 
 demo: $(INSTALLED)
 	$(BIN)/hierprune launch lenet5-mnist --run $(DEMO_RUN) --trials 60 \
@@ -35,7 +49,20 @@ check: $(INSTALLED)
 	$(BIN)/lint-imports
 
 bench: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/system_time.py
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore benchmarks/system_time.py
+
+bench-cluster: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore benchmarks/cluster/overhead.py --executor local
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore benchmarks/cluster/overhead.py --executor ray
+
+chaos: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore benchmarks/cluster/chaos.py --rounds $(ROUNDS)
+
+bench-coverage: $(ZOO)/.installed
+	OMP_NUM_THREADS=1 $(ZOO)/bin/python -m hierprune.benchmarks.coverage --rival $(SUITES)
+
+bench-recovery: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore benchmarks/recovery/run.py $(TASKS)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
