@@ -1,5 +1,7 @@
 """Every hand-written structure of the coverage benchmark: found, cut, and exact at any widths."""
 
+from functools import cache
+
 import pytest
 import torch
 
@@ -12,6 +14,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections")
 RECURRENT = [name for name in STRUCTURES if "lstm" in name or "gru" in name or "rnn" in name]
 
 
+@cache
 def built(name):
     torch.manual_seed(0)
     structure = STRUCTURES[name]
