@@ -225,7 +225,7 @@ def make_executor(means: Means, run: Path) -> Executor:
     if means.executor == "ray":
         from .ray_tune import RayExecutor
 
-        return RayExecutor(workers, run, address=means.address)
+        return RayExecutor(workers, run, address=means.address, trial_timeout=means.trial_timeout)
     return LocalExecutor(workers, run, means.trial_timeout)
 
 
