@@ -39,12 +39,32 @@ class Book:
         self._objectives = tuple(directions)
         self._storage = storage
         self._study_id = storage.get_study_id_from_name(name)
+        self._trials: list[FrozenTrial] = []
+        self._open: list[int] = []  # numbers of those that were not finished when last read
 
     def trials(self) -> Sequence[FrozenTrial]:
-        """All trials by number, shared with the storage, and the tally brought up to date."""
-        trials = self._storage.get_all_trials(self._study_id, deepcopy=False)
-        self.tally.update(trials)
-        return trials
+        """All trials by number, and the tally brought up to date.
+
+        The list is kept, and only what may have changed is read: trials that were not finished and
+        trials that are new.
+        """
+        if not self._trials:
+            self._trials = self._storage.get_all_trials(self._study_id, deepcopy=False)
+            self._open = list(range(len(self._trials)))
+        else:
+            for number in self._open:
+                self._trials[number] = self._storage.get_trial(self._id(number))
+            self._read_new()
+        self._open = [n for n in self._open if not self._trials[n].state.is_finished()]
+        self.tally.update(self._trials)
+        return self._trials
+
+    def _read_new(self) -> None:
+        with contextlib.suppress(KeyError):  # there is no further trial
+            while True:
+                number = len(self._trials)
+                self._trials.append(self._storage.get_trial(self._id(number)))
+                self._open.append(number)
 
     def add(self, trial: FrozenTrial) -> int:
         """Store a trial, one write; its number."""

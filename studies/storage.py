@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import gc
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -130,9 +132,22 @@ def open_storage(run: Path, url: str | None = None) -> BaseStorage:
     run.mkdir(parents=True, exist_ok=True)
     check_locks(run)
     if url is None:
-        return JournalStorage(FlockJournalBackend(run / JOURNAL))
+        with without_collection():
+            return JournalStorage(FlockJournalBackend(run / JOURNAL))
     with filelock.FileLock(run / LOCK):  # two processes at once would both create the tables
         return open_database(url)
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """No garbage collection while millions of objects are made that are there to stay."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def check_locks(folder: Path) -> None:

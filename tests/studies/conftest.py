@@ -1,8 +1,19 @@
 """Makes the toy study of ``benchmarks/cluster`` importable, here and in worker processes."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 CLUSTER = Path(__file__).parents[2] / "benchmarks" / "cluster"
 if str(CLUSTER) not in sys.path:
     sys.path.append(str(CLUSTER))
+
+
+@pytest.fixture(autouse=True)
+def _same_path() -> Iterator[None]:
+    """Folders of task files stay on the path as long as their test: workers inherit it."""
+    before = list(sys.path)
+    yield
+    sys.path[:] = before
