@@ -60,7 +60,8 @@ def promotable(
     """Numbers of one rung's trials in the order in which they deserve the next.
 
     Plans that violate a constraint on a cost come last, since training cannot mend it; then
-    non-dominated rank decides, then spread over the front.
+    non-dominated rank decides, then how near a plan is to the constraints on qualities, then spread
+    over the front.
     """
     points = coordinates(goal.axes, [t.values for t in trials])
     ranks = rank(points)
@@ -71,5 +72,6 @@ def promotable(
     order: list[int] = []
     for key in sorted(layers):
         members = layers[key]
-        order += [members[i] for i in spread_order(points[members])]
+        spread = [members[i] for i in spread_order(points[members])]
+        order += sorted(spread, key=lambda i: goal.violation(trials[i].values))
     return [trials[i].number for i in order]

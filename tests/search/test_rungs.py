@@ -65,3 +65,12 @@ def test_values_without_a_finite_coordinate_come_last(toy: ModuleType) -> None:
     broken = {"accuracy": float("-inf"), "params": 0.1}
     trials = [Finished(i, broken) for i in range(2)] + [Finished(2, {"accuracy": 0.1, "params": 1})]
     assert promotable(trials, toy.make_goal()) == [2, 0, 1]
+
+
+def test_plans_near_a_constraint_on_quality_go_up_first(toy: ModuleType) -> None:
+    goal = toy.make_goal("accuracy >= dense - 0.1")
+    values = [(0.1, 0.01), (0.3, 0.05), (0.75, 0.2), (0.79, 0.4), (0.85, 0.6), (0.89, 0.9)]
+    trials = [Finished(i, {"accuracy": a, "params": p}) for i, (a, p) in enumerate(values)]
+    order = promotable(trials, goal)
+    assert set(order[:2]) == {4, 5}
+    assert order[2:] == [3, 2, 1, 0]
