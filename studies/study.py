@@ -224,7 +224,11 @@ def row_of(record: Record) -> dict[str, Any]:
 
 
 def preferred(records: Sequence[Record], prefer: str, record: RunRecord) -> Record:
-    """The knee of the front of these trials, or the best in one objective; ties by the knee."""
+    """The knee of the front of these trials, or the best in one objective.
+
+    Of models that are equally good, as happens on few validation samples, the loss decides: it
+    tells apart what a count of hits cannot.
+    """
     goal = record.goal()
     points = coordinates(goal.axes, [r.values for r in records])
     front = np.flatnonzero(non_dominated(points))
@@ -232,7 +236,6 @@ def preferred(records: Sequence[Record], prefer: str, record: RunRecord) -> Reco
         return records[int(front[knee(points[front])])]
     direction = next(o.direction for o in record.measured if o.name == prefer)
     sign = -1.0 if direction == "maximize" else 1.0
-    return min(
-        records,
-        key=lambda r: (sign * r.values[prefer], float(np.sum(points[records.index(r)]))),
-    )
+    order = points.sum(axis=1)
+    ties = [(sign * r.values[prefer], r.values["loss"], order[i]) for i, r in enumerate(records)]
+    return records[min(range(len(records)), key=ties.__getitem__)]
