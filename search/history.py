@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from optuna.trial import FrozenTrial
@@ -34,6 +34,22 @@ class Record:
     interval: Mapping[str, tuple[float, float]]
     seconds: Mapping[str, float]
     sampler: Mapping[str, Any]
+
+
+@dataclass
+class Reader:
+    """Reads trials; finished ones, which do not change any more, once."""
+
+    _finished: dict[int, Record] = field(default_factory=dict, init=False)
+
+    def __call__(self, trial: FrozenTrial) -> Record:
+        """The record of a trial."""
+        found = self._finished.get(trial.number)
+        if found is None:
+            found = read(trial)
+            if trial.state.is_finished():
+                self._finished[trial.number] = found
+        return found
 
 
 def read(trial: FrozenTrial) -> Record:

@@ -6,6 +6,7 @@ a few plans per base costs less than a wrong choice.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -46,19 +47,16 @@ def opening(
 
 def winner(space: SearchSpace, goal: Goal, records: Sequence[Record]) -> tuple[str, dict[str, Any]]:
     """The base whose plans cover the most hypervolume; the first of equals."""
+    rows: dict[tuple[str, ...], list[Mapping[str, float]]] = defaultdict(list)
+    for r in records:
+        rows[r.plan["granularity"], r.plan["criterion"], r.plan["allocation"]].append(r.values)
 
     def volume(base: tuple[str, dict[str, Any]]) -> float:
-        own = [r.values for r in records if is_of(r.plan, *base)]
-        return hypervolume(coordinates(goal.axes, own))
+        granularity, fixed = base
+        choices = (fixed[f"{granularity}.{name}"] for name in ("criterion", "allocation"))
+        return hypervolume(coordinates(goal.axes, rows[(granularity, *choices)]))
 
     return max(base_choices(space), key=volume)
-
-
-def is_of(plan: Mapping[str, Any], granularity: str, fixed: Mapping[str, Any]) -> bool:
-    """Whether a plan was made from a base."""
-    return plan["granularity"] == granularity and all(
-        plan[name] == fixed[f"{granularity}.{name}"] for name in ("criterion", "allocation")
-    )
 
 
 def held(space: SearchSpace, goal: Goal, records: Sequence[Record]) -> dict[str, Any]:

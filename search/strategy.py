@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from ..errors import unknown
 from ..pruners.plan import PruningPlan
 from .goal import Goal
-from .history import Record, read
+from .history import Reader, Record, read
 from .mirror import Mirror
 from .proposal import Proposal
 from .race import held, opening
@@ -120,10 +120,12 @@ class Proposer:
     strategy: Strategy
     seed: int = 0
     _mirror: Mirror = field(init=False)
+    _read: Reader = field(init=False)
 
     def __post_init__(self) -> None:
         """Start with an empty mirror."""
         self._mirror = Mirror(self.goal)
+        self._read = Reader()
 
     def __call__(self, trials: Sequence[FrozenTrial], fresh: bool) -> Proposal | None:
         """A new plan while the budget lasts, then promotions; None when nothing can start now."""
@@ -131,7 +133,7 @@ class Proposer:
 
     def new_plan(self, trials: Sequence[FrozenTrial]) -> Proposal:
         """The next warm start, or what the sampler suggests."""
-        index = sum(1 for t in trials if is_first_try(t))
+        index = sum(1 for t in trials if is_first_try(self._read(t)))
         self._mirror.sync(trials)
         sampler = self.strategy.sampler(self.seed + index)
         fixed = self.opening(trials, index)
@@ -146,7 +148,7 @@ class Proposer:
         """Parameters of a warm start; ``None`` when it is the sampler's turn."""
         if self.strategy.races:
             n_trials = self.rungs.n_trials
-            return opening(self.space, self.goal, first_rung(trials), index, n_trials)
+            return opening(self.space, self.goal, self.first_rung(trials), index, n_trials)
         warm = warm_starts(self.space, self.rungs.n_trials)
         return warm[index] if index < len(warm) else None
 
@@ -154,18 +156,22 @@ class Proposer:
         """Choices of the winning base."""
         if self.space.options.kind == "flat":
             return {}
-        return held(self.space, self.goal, first_rung(trials))
+        return held(self.space, self.goal, self.first_rung(trials))
+
+    def first_rung(self, trials: Sequence[FrozenTrial]) -> list[Record]:
+        """The complete trials of rung 0."""
+        records = (self._read(t) for t in trials if t.state == TrialState.COMPLETE)
+        return [r for r in records if r.rung == 0]
 
     def promotion(self, trials: Sequence[FrozenTrial]) -> Proposal | None:
         """The plan that most deserves the lowest rung with room, once the rung below is done."""
-        repeated = {read(t).retry_of for t in trials}
+        records = [self._read(t) for t in trials]
+        repeated = {r.retry_of for r in records}
         for rung in range(1, len(self.rungs.epochs)):
-            below = [t for t in trials if read(t).rung == rung - 1]
+            below = [t for t, r in zip(trials, records, strict=True) if r.rung == rung - 1]
             if any(not t.state.is_finished() for t in below):
                 return None
-            started = {
-                read(t).parent for t in trials if read(t).rung == rung and t.number not in repeated
-            }
+            started = {r.parent for r in records if r.rung == rung and r.number not in repeated}
             if len(started) >= self.rungs.sizes[rung]:
                 continue
             chosen = self.deserving(below, started)
@@ -179,7 +185,7 @@ class Proposer:
         """The best complete trial that has not gone up yet; equal plans go up once."""
         by_number = {t.number: t for t in below if t.state == TrialState.COMPLETE}
         gone_up = {digest(by_number[n]) for n in by_number if n in started}
-        finished = [Finished(n, read(t).values) for n, t in by_number.items()]
+        finished = [Finished(n, self._read(t).values) for n, t in by_number.items()]
         for number in promotable(finished, self.goal):
             if number not in started and digest(by_number[number]) not in gone_up:
                 return by_number[number]
@@ -207,15 +213,8 @@ def holding(fixed: dict[str, Any], sampler: Sampler) -> Sampler:
         return optuna.samplers.PartialFixedSampler(fixed, sampler)
 
 
-def first_rung(trials: Sequence[FrozenTrial]) -> list[Record]:
-    """The finished trials of rung 0."""
-    records = (read(t) for t in trials if t.state == TrialState.COMPLETE)
-    return [r for r in records if r.rung == 0]
-
-
-def is_first_try(trial: FrozenTrial) -> bool:
+def is_first_try(record: Record) -> bool:
     """Whether the trial started a new plan; repeats of lost trials did not."""
-    record = read(trial)
     return record.rung == 0 and record.retry_of is None
 
 

@@ -4,7 +4,7 @@ from types import ModuleType
 
 from optuna.trial import TrialState, create_trial
 
-from hierprune.search.history import read
+from hierprune.search.history import Reader, read
 
 
 def test_a_record_says_what_the_ledger_wrote(toy: ModuleType) -> None:
@@ -24,3 +24,14 @@ def test_trials_that_have_only_begun_have_no_values() -> None:
     assert record.interval == {}
     begun.set_user_attr("outcome", None)
     assert read(begun).values == {}
+
+
+def test_a_trial_is_read_again_until_it_has_finished(toy: ModuleType) -> None:
+    reader = Reader()
+    proposal = toy.make_proposer(4)([], True)
+    running = toy.told(proposal, 2, None)
+    running.state = TrialState.RUNNING
+    assert reader(running).values == {}
+    done = toy.told(proposal, 2, toy.score(proposal))
+    assert reader(done).values == toy.score(proposal)
+    assert reader(done) is reader(done)
