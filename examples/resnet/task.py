@@ -19,6 +19,6 @@ def resnet20_fashion(data_dir: str | None = None) -> Task:
         train=replace(splits.train, batch=128, shuffle=True, prepare=moved),
         val=splits.val,
         test=splits.test,
-        training=Training(epochs=10, lr=0.1, optimizer="sgd", weight_decay=5e-4),
+        training=Training(epochs=12, lr=0.1, optimizer="sgd", weight_decay=5e-4),
         data=splits.name,
     )
