@@ -78,10 +78,11 @@ class Verification:
             for first in (True, False):  # what one group gives up may be what another needs
                 for group in self.tree.groups if first else self.broken:
                     self.check(group, self.oracle.crash)
-            self.bundle_failed()
-            self.settle()
-            self.bundle_failed()
-            self.settle()
+            known: set[str] | None = None
+            while known is None or not known.issuperset(self.failed):
+                self.bundle_failed()
+                known = set(self.failed)
+                self.settle()
             self.readmit()
         return without(self.tree, self.failed)
 
@@ -155,6 +156,7 @@ class Verification:
 
     def settle(self) -> None:
         """Find groups that spoil the whole, until what is left can be cut together."""
+        mended: set[str] = set()
         while (found := self.joint(self.good, checks=FINAL_CHECKS)).fault:
             if self.late:
                 self.failed.update((g.name, LATE) for g in self.good)
@@ -162,7 +164,9 @@ class Verification:
             groups = self.good
             culprit = find_culprit(groups, partial(self.repeats, found=found))
             self.check(culprit, self.oracle.fault)
-            if culprit.name not in self.failed and self.repeats(groups, found):
+            hopeless = culprit.name in mended or self.repeats(groups, found)
+            mended.add(culprit.name)
+            if culprit.name not in self.failed and hopeless:
                 self.failed[culprit.name] = f"only together with others: {found.fault}"
 
     def repeats(self, groups: Sequence[Group], found: Finding) -> bool:
