@@ -212,6 +212,14 @@ means_options = stacked(
     click.option("--address", metavar="RAY", help="Address of a running Ray cluster."),
     click.option("--timeout", type=duration, help="Start no trial after this time: 90s, 30m, 2h."),
     click.option("--trial-timeout", type=duration, help="Kill a single trial after this time."),
+    click.option(
+        "--progress",
+        metavar="FORM",
+        default="auto",
+        show_default=True,
+        help="What stderr tells: 'auto' draws in a terminal and writes lines elsewhere; 'lines', "
+        "'json' (events, one per line), 'none'.",
+    ),
 )
 """What a study is run with; launch and resume take them."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -72,7 +73,7 @@ def launch(task: str, run: Path | None, as_json: bool, **options: Any) -> None:
 
     source = TaskSource.parse(task, options.pop("settings"), options.pop("data_dir"))
     means, request = means_from(options), request_from(options)
-    with progress() as listener:
+    with progress(options["progress"]) as listener:
         study = launch_study(source, run, request, means, listener)
     finish(study, as_json)
 
@@ -94,7 +95,7 @@ def resume(run: Path, trials: int | None, as_json: bool, **options: Any) -> None
     from .options import means_from
     from .studies.launch import resume_study
 
-    with progress() as listener:
+    with progress(options["progress"]) as listener:
         study = resume_study(run, trials, means_from(options), listener)
     finish(study, as_json)
 
@@ -115,6 +116,34 @@ def finish(study: Any, as_json: bool) -> None:
         say(f"choose a model: hierprune pick {study.run} --prefer knee --out picked")
     if study.interrupted:
         sys.exit(EXIT_STOPPED)
+
+
+@cli.command()
+@run_argument
+@click.option("--once", is_flag=True, help="Show where it stands, and end.")
+@click.option("--json", "as_json", is_flag=True, help="Print events, one JSON document per line.")
+def watch(run: Path, once: bool, as_json: bool) -> None:
+    """Watch the study in RUN from another terminal.
+
+    It may be running, finished, stopped or still being prepared, here or on a cluster. Nothing is
+    written and no lock is taken. Ctrl-C ends the watching, not the study.
+
+    \b
+    Examples:
+      hierprune watch runs/first
+      hierprune watch runs/first --json | jq 'select(.event == "status")'
+    """
+    from .live import watching
+    from .studies.follow import follow
+
+    with suppress(KeyboardInterrupt), watching(as_json=as_json, once=once) as listener:
+        prepared = True
+        for status in follow(run, once=once):
+            if status is not None:
+                listener.trial(status)
+            elif prepared:
+                listener.note(f"the study in {run} is being prepared")
+            prepared = status is not None
 
 
 @cli.command()

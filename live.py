@@ -1,21 +1,21 @@
-"""Progress on stderr: bars in a terminal, a line now and then elsewhere."""
+"""Progress on stderr: a picture in a terminal, a line now and then elsewhere, or events."""
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import Progress as Bars
+from rich.columns import Columns
+from rich.console import Console, Group, RenderableType
+from rich.live import Live as Screen
+from rich.text import Text
 
-from .studies.progress import Progress, Status
+from .errors import unknown
+from .events import Events
+from .panel import bar, line, panel
+from .studies.progress import Progress, Silent, Status
 
 LINES = 10
 """How many lines a study's trials give where there is no terminal, failures apart."""
@@ -31,36 +31,41 @@ def say(text: str) -> None:
 
 
 class Live:
-    """Draws progress: a bar for long preparations, then one for the trials."""
+    """A picture of the progress: a bar for a long preparation, then where the study stands.
 
-    def __init__(self, bars: Bars) -> None:
-        self._bars = bars
-        self._step = bars.add_task("", total=PERCENT, visible=False, detail="%")
-        self._plans = bars.add_task("trials", total=None, visible=False, detail="")
-        self._tuned = bars.add_task("fine-tuned", total=None, visible=False, detail="")
+    Args:
+        console: that draws it.
+        remark: below it.
+    """
+
+    def __init__(self, console: Console, remark: str = "") -> None:
+        self._console = console
+        self._remark = Text(remark, style="dim")
+        self._share = 1.0
+        self._status: Status | None = None
+        self._since = 0.0
+
+    def __rich__(self) -> RenderableType:
+        """The picture now."""
+        if self._status is not None:
+            return Group(panel(self._status, time.monotonic() - self._since), self._remark)
+        if self._share >= 1:
+            return self._remark
+        done = bar(int(PERCENT * self._share), PERCENT)
+        return Group(Columns([done, f"{self._share:.0%}"]), self._remark)
 
     def note(self, text: str) -> None:
         """See :class:`Progress`."""
-        self._bars.update(self._step, visible=False, completed=0)
-        self._bars.console.print(text, style="dim", markup=False)
+        self._share = 1.0
+        self._console.print(text, style="dim", markup=False)
 
     def share(self, done: float) -> None:
         """See :class:`Progress`."""
-        self._bars.update(self._step, visible=done < 1, completed=int(PERCENT * done))
+        self._share = done
 
     def trial(self, status: Status) -> None:
         """See :class:`Progress`."""
-        tuned = sum(status.counts["rungs"][1:])
-        complete = status.counts["complete"]
-        self._bars.update(
-            self._plans,
-            visible=True,
-            completed=complete,
-            total=status.n_trials,
-            detail=standing(status),
-        )
-        self._bars.update(self._tuned, visible=tuned > 0, completed=tuned, total=status.promotions)
-        tell_failure(status)
+        self._status, self._since = status, time.monotonic()
 
 
 class Lines:
@@ -84,40 +89,51 @@ class Lines:
         if LINES * finished // expected == self._told and finished < expected:
             return
         self._told = LINES * finished // expected
-        tuned = sum(status.counts["rungs"][1:])
-        text = f"{status.counts['complete']} of {status.n_trials} plans"
-        text += f", {tuned} of {status.promotions} fine-tuned" if status.promotions else ""
-        say(f"{text}, {standing(status)}")
-
-
-def standing(status: Status) -> str:
-    """The front, and the failures where there are any."""
-    failed = status.counts["failed"]
-    text = f"front {status.front}, hypervolume {status.hypervolume:.3f}"
-    return text + (f", failed {failed}" if failed else "")
+        say(line(status))
 
 
 def tell_failure(status: Status) -> None:
     """One line about the trial that just ended, if it failed."""
     outcome = status.outcome
-    if outcome.error:
+    if outcome is not None and outcome.error:
         last = outcome.error.strip().splitlines()[-1]
         say(f"trial {outcome.number} failed ({outcome.kind}): {last}")
 
 
+FORMS = ("auto", "lines", "json", "none")
+"""How progress is told: a picture in a terminal and lines elsewhere, lines, events, not at all."""
+
+
 @contextmanager
-def progress() -> Iterator[Progress]:
-    """A listener that tells on stderr what happens while the block runs."""
-    if not err.is_terminal:
+def progress(form: str = "auto") -> Iterator[Progress]:
+    """A listener that tells on stderr what happens while the block runs.
+
+    Raises:
+        UsageError: a form that is not among :data:`FORMS`.
+    """
+    if form not in FORMS:
+        raise unknown("progress", form, FORMS)
+    if form == "json":
+        yield Events(sys.stderr)
+    elif form == "none":
+        yield Silent()
+    elif form == "lines" or not err.is_terminal:
         yield Lines()
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[detail]}"),
-    )
-    with Bars(*columns, console=err) as bars:
-        yield Live(bars)
+    else:
+        picture = Live(err)
+        with Screen(picture, console=err, refresh_per_second=4):
+            yield picture
+
+
+@contextmanager
+def watching(*, as_json: bool, once: bool) -> Iterator[Progress]:
+    """A listener for a study that is watched: on stdout, in the form that suits it."""
+    out = Console(highlight=False)
+    if as_json:
+        yield Events(sys.stdout)
+    elif out.is_terminal or once:
+        picture = Live(out, "" if once else "Ctrl-C ends the watching, not the study")
+        with Screen(picture, console=out, refresh_per_second=4):
+            yield picture
+    else:
+        yield Lines()

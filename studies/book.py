@@ -19,24 +19,19 @@ from .tally import Tally
 from .trial import Outcome
 
 
-class Book:
-    """One study, its trials and their counts.
+class Pages:
+    """The trials of one study and their counts, read as they change; nothing is written.
 
     Args:
         storage: of the study.
-        name: of the study; it is made when it is not there.
-        directions: by objective, in the order of the values.
+        name: of the study.
 
     Raises:
-        UsageError: the study exists with other objectives.
+        KeyError: there is no study of that name.
     """
 
-    def __init__(
-        self, storage: BaseStorage, name: str, directions: Mapping[str, Direction]
-    ) -> None:
-        self.study = open_study(storage, name, directions)
+    def __init__(self, storage: BaseStorage, name: str) -> None:
         self.tally = Tally()
-        self._objectives = tuple(directions)
         self._storage = storage
         self._study_id = storage.get_study_id_from_name(name)
         self._trials: list[FrozenTrial] = []
@@ -65,6 +60,29 @@ class Book:
                 number = len(self._trials)
                 self._trials.append(self._storage.get_trial(self._id(number)))
                 self._open.append(number)
+
+    def _id(self, number: int) -> int:
+        return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
+
+
+class Book(Pages):
+    """One study, its trials and their counts, to be written on.
+
+    Args:
+        storage: of the study.
+        name: of the study; it is made when it is not there.
+        directions: by objective, in the order of the values.
+
+    Raises:
+        UsageError: the study exists with other objectives.
+    """
+
+    def __init__(
+        self, storage: BaseStorage, name: str, directions: Mapping[str, Direction]
+    ) -> None:
+        self.study = open_study(storage, name, directions)
+        super().__init__(storage, name)
+        self._objectives = tuple(directions)
 
     def add(self, trial: FrozenTrial) -> int:
         """Store a trial, one write; its number."""
@@ -97,9 +115,6 @@ class Book:
     def note(self, key: str, value: Any) -> None:
         """Keep plain data beside the trials, as an attribute of the study."""
         self.study.set_user_attr(key, value)
-
-    def _id(self, number: int) -> int:
-        return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
 
 
 def open_study(

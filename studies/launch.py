@@ -9,12 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from optuna.trial import TrialState
-
 from ..errors import UsageError, unknown
 from ..pruners.prune import check_choices
-from ..search.front import coordinates, hypervolume, non_dominated
-from ..search.history import read
 from ..search.rungs import Rungs
 from ..search.space import KINDS, SEARCH_ALLOCATIONS, SearchSpace
 from ..search.strategy import Proposer, strategy
@@ -28,12 +24,13 @@ from .ledger import Ledger
 from .local import LocalExecutor
 from .pending import Pending, is_pending, new_run
 from .prepare import CACHE, landscapes
-from .progress import Progress, Silent, Status
+from .progress import Progress, Silent
 from .recipe import Journey, check_dense, given_task, open_journey, pack_task, task_of
 from .request import Means, Request, check_trials
 from .run_record import RunRecord
 from .signals import clean_stop
 from .source import TaskSource
+from .standing import Standing
 from .storage import open_database, open_storage
 from .study import Study, study_name
 from .trial import Ask, Outcome, Tell
@@ -188,7 +185,7 @@ def go_on(study: Study, means: Means, progress: Progress, journey: Journey | Non
             storage, study.run, record.directions, proposer, record.n_trials, name=name
         ) as ledger,
     ):
-        watched = Watched(make_executor(means, study.run), ledger, record, progress)
+        watched = Watched(make_executor(means, study.run), ledger, Standing(record), progress)
         ledger.recover()
         drive(ledger, watched, recipe, stop)
         failing = ledger.failing()
@@ -254,7 +251,7 @@ class Watched:
 
     inner: Executor
     ledger: Ledger
-    record: RunRecord
+    standing: Standing
     progress: Progress
 
     def run(self, recipe: RecipeSpec, ask: Ask, tell: Tell, stop: threading.Event) -> None:
@@ -262,20 +259,7 @@ class Watched:
 
         def told(outcome: Outcome) -> None:
             tell(outcome)
-            self.progress.trial(self.status(outcome))
+            self.standing.update(self.ledger.trials())
+            self.progress.trial(self.standing.status(self.ledger.counts(), outcome))
 
         self.inner.run(recipe, ask, told, stop)
-
-    def status(self, outcome: Outcome) -> Status:
-        """Where the study stands."""
-        done = [read(t) for t in self.ledger.trials() if t.state == TrialState.COMPLETE]
-        points = coordinates(self.record.goal().axes, [r.values for r in done])
-        sizes = Rungs(self.record.max_epochs, self.record.n_trials).sizes
-        return Status(
-            outcome=outcome,
-            counts=self.ledger.counts(),
-            n_trials=self.record.n_trials,
-            promotions=sum(sizes[1:]),
-            hypervolume=hypervolume(points),
-            front=int(non_dominated(points).sum()),
-        )

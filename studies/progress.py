@@ -6,28 +6,75 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from optuna.trial import FrozenTrial
+
+from .run_record import RunRecord
 from .trial import Outcome
 
 
 @dataclass(frozen=True)
+class Best:
+    """The best value of one objective, and the trial that reached it."""
+
+    value: float
+    trial: int
+
+
+@dataclass(frozen=True)
 class Status:
-    """Where a study stands after one more trial.
+    """Where a study stands.
 
     Attributes:
-        outcome: of the trial that just ended.
+        record: what was asked.
+        outcome: of the trial that just ended here; ``None`` where none did.
+        ended: all trials that were finished since the last status, in that order.
         counts: ``complete`` plans, ``failed``, ``running``, ``waiting``, finished ``rungs``.
         n_trials: plans to finish.
         promotions: trials to expect above rung 0.
         hypervolume: of the front, 1 = dense quality at no cost.
         front: number of models in the front.
+        volumes: the hypervolume as it grew, oldest first.
+        best: by objective, among all finished trials.
+        allowed: by objective, among those that satisfy all constraints.
+        seconds: in which at least one trial ran.
+        remaining: seconds until it is done at the pace so far, without the rungs that no trial has
+            finished yet; ``None`` before the first trial.
+        launchers: processes that work on it; ``None`` where nobody looked.
+        failure: number and last line of the last trial that failed; ``""`` without one.
     """
 
-    outcome: Outcome
+    record: RunRecord
+    outcome: Outcome | None
+    ended: tuple[FrozenTrial, ...]
     counts: Mapping[str, Any]
     n_trials: int
     promotions: int
     hypervolume: float
     front: int
+    volumes: tuple[float, ...]
+    best: Mapping[str, Best]
+    allowed: Mapping[str, Best]
+    seconds: float
+    remaining: float | None
+    launchers: int | None
+    failure: str
+
+    @property
+    def finished(self) -> int:
+        """Trials that were finished, on all rungs."""
+        return sum(self.counts["rungs"])
+
+    @property
+    def tuned(self) -> int:
+        """Trials that were finished above rung 0."""
+        return sum(self.counts["rungs"][1:])
+
+    @property
+    def done(self) -> bool:
+        """Whether all plans are finished, nothing is open, and no promotion will come."""
+        open_trials = self.counts["running"] + self.counts["waiting"]
+        promoted = self.tuned >= self.promotions or self.launchers == 0
+        return self.counts["complete"] >= self.n_trials and promoted and not open_trials
 
 
 class Progress(Protocol):

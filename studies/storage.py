@@ -40,7 +40,8 @@ class FlockJournalBackend(BaseJournalBackend):
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path).absolute()
-        self.path.touch()
+        if not self.path.exists():
+            self.path.touch()
         self._cursor = (0, 0)  # lines read, their length in bytes
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
@@ -136,6 +137,22 @@ def open_storage(run: Path, url: str | None = None) -> BaseStorage:
             return JournalStorage(FlockJournalBackend(run / JOURNAL))
     with filelock.FileLock(run / LOCK):  # two processes at once would both create the tables
         return open_database(url)
+
+
+def read_storage(run: Path, url: str | None = None) -> BaseStorage:
+    """The storage of a run that is there, to be read: no lock is taken and no file is made.
+
+    Raises:
+        FileNotFoundError: there is no journal yet.
+        UsageError: the database cannot be opened.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if url is not None:
+        return open_database(url)
+    if not (run / JOURNAL).exists():
+        raise FileNotFoundError(run / JOURNAL)
+    with without_collection():
+        return JournalStorage(FlockJournalBackend(run / JOURNAL))
 
 
 @contextmanager

@@ -168,6 +168,6 @@ def test_prune_and_inspect_need_no_study(home: Path) -> None:
 
 def test_launch_takes_what_the_command_line_takes() -> None:
     options = {p.name for p in cli.launch.params} - {"config", "as_json", "settings", "data_dir"}
-    assert options == set(inspect.signature(hierprune.launch).parameters) - {"progress"}
+    assert options == set(inspect.signature(hierprune.launch).parameters)
     resumed = {p.name for p in cli.resume.params} - {"as_json"}
-    assert resumed == set(inspect.signature(hierprune.resume).parameters) - {"progress", "task"}
+    assert resumed == set(inspect.signature(hierprune.resume).parameters) - {"task"}

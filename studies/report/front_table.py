@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from ...search.history import Record
 from ..run_record import ObjectiveInfo
+from ..wording import duration
 from .view import View
-from .words import duration, number, title
+from .words import number, title
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,13 @@ from plotly.offline import get_plotlyjs
 from ...errors import UsageError
 from ...search.front import hypervolume
 from ..study import Study
+from ..wording import duration
 from .failed import excluded, grouped
 from .figures import draw
 from .front_table import heads, rows
 from .headline import findings
 from .view import View
-from .words import duration, number, title
+from .words import number, title
 
 HERE = Path(__file__).parent
 SHOWN_FAILURES = 30

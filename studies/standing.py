@@ -1,0 +1,146 @@
+"""Where a study stands, kept up to date trial by trial at a cost that does not grow with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+from optuna.trial import FrozenTrial, TrialState
+
+from ..search.front import Floats, coordinates, hypervolume, non_dominated
+from ..search.history import Record, read
+from ..search.rungs import Rungs
+from .progress import Best, Status
+from .run_record import RunRecord
+from .trial import Outcome
+
+CHUNKS = 24
+"""Steps in which the hypervolume of trials that are read at once is followed."""
+
+
+@dataclass(eq=False)
+class Standing:
+    """Front, records and pace of one study; every finished trial is looked at once.
+
+    Attributes:
+        record: of the study.
+    """
+
+    record: RunRecord
+    _looked: int = 0
+    _open: list[int] = field(default_factory=list)
+    _volumes: list[float] = field(default_factory=list)
+    _best: dict[str, Best] = field(default_factory=dict)
+    _allowed: dict[str, Best] = field(default_factory=dict)
+    _pace: dict[int, tuple[float, int]] = field(default_factory=dict)  # rung: seconds, trials
+    _worked: timedelta = timedelta()
+    _until: datetime | None = None
+    _failure: str = ""
+    _ended: list[FrozenTrial] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._goal = self.record.goal()
+        self._points: Floats = coordinates(self._goal.axes, [])
+
+    def update(self, trials: Sequence[FrozenTrial]) -> None:
+        """Take note of all trials of the study, by number."""
+        numbers = [*self._open, *range(self._looked, len(trials))]
+        self._looked = len(trials)
+        self._open = [n for n in numbers if not trials[n].state.is_finished()]
+        ended = [trials[n] for n in numbers if trials[n].state.is_finished()]
+        ended.sort(key=lambda t: (t.datetime_complete or datetime.min, t.number))
+        for trial in ended:
+            self._time(trial)
+        complete = [t for t in ended if t.state == TrialState.COMPLETE]
+        records = [read(t) for t in complete]
+        for record, trial in zip(records, complete, strict=True):
+            self._compare(record, trial)
+        size = -(-len(records) // CHUNKS) or 1
+        for start in range(0, len(records), size):
+            self._extend(records[start : start + size])
+        self._ended += ended
+
+    def _time(self, trial: FrozenTrial) -> None:
+        outcome = trial.user_attrs.get("outcome") or {}
+        if trial.state == TrialState.FAIL and outcome.get("kind") != "died":
+            self._failure = f"trial {trial.number}: {last_line(outcome.get('error', ''))}"
+        start, end = trial.datetime_start, trial.datetime_complete
+        if start is None or end is None or outcome.get("kind") == "died":
+            return
+        start = max(start, self._until or start)
+        self._worked += max(end - start, timedelta())
+        self._until = max(end, self._until or end)
+
+    def _compare(self, record: Record, trial: FrozenTrial) -> None:
+        start, end = trial.datetime_start, trial.datetime_complete
+        if start is not None and end is not None:
+            seconds, count = self._pace.get(record.rung, (0.0, 0))
+            self._pace[record.rung] = (seconds + (end - start).total_seconds(), count + 1)
+        tables = [self._best]
+        if self._goal.violation(record.values) <= 0:
+            tables.append(self._allowed)
+        for table in tables:
+            for info in self.record.objectives:
+                value, sign = record.values[info.name], -1 if info.direction == "maximize" else 1
+                if info.name not in table or sign * value < sign * table[info.name].value:
+                    table[info.name] = Best(value, record.number)
+
+    def _extend(self, records: Sequence[Record]) -> None:
+        new = coordinates(self._goal.axes, [r.values for r in records])
+        points = np.concatenate([self._points, new])
+        self._points = points[non_dominated(points)]
+        self._volumes.append(hypervolume(self._points))
+
+    def status(
+        self,
+        counts: Mapping[str, Any],
+        outcome: Outcome | None = None,
+        launchers: int | None = None,
+    ) -> Status:
+        """Where the study stands; the trials that ended are told once.
+
+        Args:
+            counts: of its trials; see :meth:`Book.tally`.
+            outcome: of the trial that just ended.
+            launchers: that are at work, where somebody looked.
+        """
+        sizes = Rungs(self.record.max_epochs, self.record.n_trials).sizes
+        at_once = counts["running"] + (outcome is not None)
+        ended, self._ended = tuple(self._ended), []
+        return Status(
+            record=self.record,
+            outcome=outcome,
+            ended=ended,
+            counts=counts,
+            n_trials=self.record.n_trials,
+            promotions=sum(sizes[1:]),
+            hypervolume=self._volumes[-1] if self._volumes else 0.0,
+            front=len(self._points),
+            volumes=tuple(self._volumes),
+            best=dict(self._best),
+            allowed=dict(self._allowed),
+            seconds=self._worked.total_seconds(),
+            remaining=self._remaining(counts["rungs"], sizes, at_once),
+            launchers=launchers,
+            failure=self._failure,
+        )
+
+    def _remaining(self, done: Sequence[int], sizes: Sequence[int], at_once: int) -> float | None:
+        """Seconds until all rungs that have a pace are full; ``None`` before the first trial."""
+        if not self._pace:
+            return None
+        seconds = 0.0
+        for rung, (total, count) in self._pace.items():
+            finished = done[rung] if rung < len(done) else 0
+            size = sizes[rung] if rung < len(sizes) else 0
+            seconds += max(0, size - finished) * total / count
+        return seconds / max(1, at_once)
+
+
+def last_line(error: str) -> str:
+    """The last line that is not empty."""
+    lines = error.strip().splitlines()
+    return lines[-1].strip() if lines else "no error was recorded"
