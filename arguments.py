@@ -92,6 +92,59 @@ json_option = click.option(
 )
 run_argument = click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
 
+init_options = stacked(
+    click.option(
+        "--model",
+        metavar="PLACE",
+        help="FILE.py:NAME or PACKAGE.MODULE:NAME of a class, a function or a module.",
+    ),
+    click.option(
+        "--arg",
+        "arguments",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Argument of the model's class or function. Repeatable.",
+    ),
+    click.option(
+        "--weights",
+        type=click.Path(path_type=Path),
+        help="File of trained weights: .pt or .safetensors.",
+    ),
+    click.option(
+        "--epochs",
+        type=click.IntRange(0),
+        help="Train the model first, so long. [10 without --weights; 0: it comes trained]",
+    ),
+    click.option(
+        "--data",
+        metavar="PATH|PLACE",
+        help="A folder of images, a .csv, .npz, .pt or .safetensors file, or the place of a "
+        "function that gives (train, val, test).",
+    ),
+    click.option("--size", type=click.IntRange(1), help="Height and width of images, in pixels."),
+    click.option("--target", metavar="NAME", help="Column or tensor to predict. [tensors: y]"),
+    click.option("--inputs", type=names, help="Columns or tensor to see. [all others; tensors: x]"),
+    click.option(
+        "--batch", type=click.IntRange(1), default=64, show_default=True, help="Samples per batch."
+    ),
+    click.option(
+        "--metric",
+        metavar="NAME|PLACE",
+        default="accuracy",
+        show_default=True,
+        help="accuracy, binary-accuracy, mae, mse, or the place of a function that gives one "
+        "value per sample.",
+    ),
+    click.option(
+        "--out",
+        type=click.Path(path_type=Path),
+        default="my_task.py",
+        show_default=True,
+        help="File to write; it must not exist.",
+    ),
+)
+"""What a first task file is made of."""
+
 export_options = stacked(
     click.option(
         "--format",

@@ -19,6 +19,7 @@ from . import __version__
 from .arguments import (
     config_option,
     export_options,
+    init_options,
     json_option,
     means_options,
     request_options,
@@ -45,6 +46,59 @@ def cli(debug: bool) -> None:
       hierprune resume runs/first
       hierprune pick   runs/first --where "accuracy >= dense - 0.003" --out picked
     """
+
+
+@cli.command()
+@init_options
+def init(model: str | None, data: str | None, out: Path, **options: Any) -> None:
+    """Write a first task file for your own model and data.
+
+    The file is commented, yours to edit, and tried before this command ends. What is not given is
+    asked for in a terminal. Data may be a folder of images (CLASS/*.png, perhaps below train, val
+    and test), a CSV file, a file of named tensors, or a function of yours.
+
+    \b
+    Examples:
+      hierprune init --model net.py:Net --weights net.pt --data digits.npz
+      hierprune init --model net.py:Net --data photos --size 96 --epochs 20
+      hierprune init --model train.py:make_net --data train.py:loaders --epochs 0
+    """
+    from .scaffold.write import check_new
+
+    check_new(out)
+    write_first_task(asked("model", model), asked("data", data), out, options)
+
+
+def asked(name: str, given: str | None) -> str:
+    """An option that is needed: as given, or as answered in a terminal.
+
+    Raises:
+        UsageError: it is missing, and nobody can be asked.
+    """
+    if given is not None:
+        return given
+    if not sys.stdin.isatty():
+        raise UsageError(f"--{name} is needed; see 'hierprune init --help'")
+    text = {"model": "model, as FILE.py:NAME", "data": "data, a path or FILE.py:FUNCTION"}[name]
+    answer: str = click.prompt(text, err=True)
+    return answer
+
+
+def write_first_task(model: str, data: str, out: Path, options: dict[str, Any]) -> None:
+    """Write the file; say what to do next, or what is wrong with it (exit code 1)."""
+    from .live import say
+    from .scaffold.sources import Columns
+    from .scaffold.write import Answers, write_task
+    from .studies.source import parse_setting
+
+    given = {name: options.pop(name) for name in ("inputs", "target", "size", "batch")}
+    options["arguments"] = dict(map(parse_setting, options["arguments"]))
+    if options["epochs"] is None:
+        options["epochs"] = 10 if options["weights"] is None else 0
+    problem = write_task(Answers(model, data, columns=Columns(**given), **options), out)
+    if problem:
+        raise RuntimeError(f"wrote {out}, which needs your hand before it runs:\n{problem}")
+    say(f"wrote {out}; look at what can be pruned: hierprune inspect {out}:task")
 
 
 @cli.command()

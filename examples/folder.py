@@ -74,20 +74,6 @@ def read_arrays(file: Path, shapes: Mapping[str, tuple[int | None, ...]]) -> dic
     return tensors
 
 
-def read_weights(file: Path) -> dict[str, Tensor]:
-    """Tensors by name from a file of ``torch.save``, read without running any code of it.
-
-    Raises:
-        UsageError: no such file, or it holds anything else.
-    """
-    try:
-        state = torch.load(file, map_location="cpu", weights_only=True)
-        return {str(name): torch.as_tensor(value) for name, value in state.items()}
-    except Exception as error:  # torch.load raises whatever a damaged file leads to
-        first = str(error).partition("\n")[0]
-        raise UsageError(f"{file} must hold tensors by name, as torch.save: {first}") from error
-
-
 def check_shapes(
     file: Path, tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int | None, ...]]
 ) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..data.rows import Rows, Splits, with_held_out
 from .idx import IdxSet, read_folder
-from .rows import Rows, Splits, with_held_out
 
 HELD_OUT = 5000  # of the 60,000 images of a training file
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("objectives", "pruners", "search", "studies", "examples")
+ROOMS = ("data", "scaffold", "objectives", "pruners", "search", "studies", "examples")
 
 
 def modules_with_examples() -> list[str]:

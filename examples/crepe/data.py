@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ...data.rows import Rows, Splits, with_held_out
+from ...data.weights import weights
 from ...errors import UsageError
-from ..folder import check_shapes, package_file, read_arrays, read_weights
-from ..rows import Rows, Splits, with_held_out
+from ..folder import check_shapes, package_file, read_arrays
 from .model import FRAME, Crepe
 
 NAME = "pitch"
@@ -60,7 +61,7 @@ def trained_model(file: Path) -> Crepe:
         UsageError: the file does not hold them.
     """
     model = Crepe()
-    state = read_weights(file)
+    state = weights(file)
     check_shapes(file, state, {n: tuple(v.shape) for n, v in model.state_dict().items()})
     model.load_state_dict(state)
     return model.eval()

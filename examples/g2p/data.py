@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ...data.rows import Rows, Splits, with_held_out
+from ...data.weights import weights
 from ...errors import UsageError
 from ..folder import (
     check_shapes,
     package_file,
     read_arrays,
-    read_weights,
 )
-from ..rows import Rows, Splits, with_held_out
 from .model import KEYS, LettersToPhonemes
 
 NAME = "g2p"
@@ -67,7 +67,7 @@ def trained_model(file: Path) -> LettersToPhonemes:
     """
     model = LettersToPhonemes()
     shapes = {theirs: tuple(model.get_parameter(ours).shape) for theirs, ours in KEYS.items()}
-    state = read_arrays(file, shapes) if file.suffix == ".npz" else read_weights(file)
+    state = read_arrays(file, shapes) if file.suffix == ".npz" else weights(file)
     check_shapes(file, state, shapes)
     model.load_state_dict({ours: state[theirs] for theirs, ours in KEYS.items()})
     return model.eval()

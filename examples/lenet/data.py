@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...data.rows import Rows, Splits
 from ...errors import UsageError
 from ...objectives.packing import load_state, save_state
 from ...studies.dense import default_cache
@@ -21,7 +22,6 @@ from ..download import download
 from ..folder import data_folder
 from ..idx import IdxSet
 from ..images import Pixels, load_images
-from ..rows import Rows, Splits
 
 DAY = 24 * 3600
 PIXELS = Pixels(mean=33.3, std=78.6)

@@ -7,10 +7,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ...data.rows import Rows, Splits, with_held_out
+from ...data.weights import weights
 from ...errors import UsageError
 from ...objectives.packing import load_state
-from ..folder import check_shapes, package_file, read_arrays, read_weights
-from ..rows import Rows, Splits, with_held_out
+from ..folder import check_shapes, package_file, read_arrays
 from .model import SentenceClassifier, renamed
 
 NAME = "sentiment"
@@ -89,7 +90,7 @@ def trained_model(encoder: Path, head: Path) -> SentenceClassifier:
     model = SentenceClassifier()
     shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     heads = {name: shape for name, shape in shapes.items() if name.startswith("head.")}
-    state = read_weights(head)
+    state = weights(head)
     check_shapes(head, state, heads)
     state |= renamed(load_state(encoder))
     check_shapes(encoder, state, shapes)

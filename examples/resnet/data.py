@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ...data.rows import Splits
 from ...errors import UsageError
 from ...studies.dense import default_cache
 from ..download import download
 from ..folder import data_folder
 from ..idx import IdxSet
 from ..images import Pixels, load_images
-from ..rows import Splits
 
 PIXELS = Pixels(mean=72.9, std=90.0)
 FASHION = IdxSet(

@@ -9,7 +9,6 @@ from hierprune.examples.folder import (
     data_folder,
     package_file,
     read_arrays,
-    read_weights,
     required_folder,
 )
 
@@ -58,8 +57,6 @@ def test_files_that_are_not_arrays_or_weights(tmp_path: Path, contents: bytes | 
         file.write_bytes(contents)
     with pytest.raises(UsageError, match=r"a\.npz must be an \.npz file of numbers"):
         read_arrays(file, {"x": (1,)})
-    with pytest.raises(UsageError, match=r"a\.npz must hold tensors by name"):
-        read_weights(file)
 
 
 def test_arrays_of_objects_are_not_unpickled(tmp_path: Path):
@@ -67,11 +64,3 @@ def test_arrays_of_objects_are_not_unpickled(tmp_path: Path):
     np.savez(file, x=np.array([Path()], dtype=object))
     with pytest.raises(UsageError, match="allow_pickle"):
         read_arrays(file, {"x": (1,)})
-
-
-def test_weights_without_code(tmp_path: Path):
-    torch.save({"a": torch.ones(2)}, tmp_path / "good.pt")
-    torch.save({"a": Path()}, tmp_path / "bad.pt")
-    assert read_weights(tmp_path / "good.pt")["a"].tolist() == [1, 1]
-    with pytest.raises(UsageError, match=r"bad\.pt must hold tensors by name"):
-        read_weights(tmp_path / "bad.pt")

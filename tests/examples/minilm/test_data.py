@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from hierprune.data.rows import Rows
 from hierprune.errors import UsageError
 from hierprune.examples.minilm.data import (
     by_length,
@@ -12,7 +13,6 @@ from hierprune.examples.minilm.data import (
     weights_file,
     without,
 )
-from hierprune.examples.rows import Rows
 
 
 def test_splits_are_disjoint(toy_sentences: Path):

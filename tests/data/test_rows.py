@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from hierprune.data.rows import Rows, with_held_out
 from hierprune.errors import UsageError
-from hierprune.examples.rows import Rows, with_held_out
 
 
 def make_rows(**options: object) -> Rows:

@@ -11,6 +11,9 @@ from torch import Tensor
 from ..errors import UsageError
 from ..task import Inputs
 
+HELD_OUT = 0.15  # for val, and again for test, where the data come in one piece
+MIN_ROWS = 10
+
 
 def as_they_are(*columns: Tensor) -> Inputs:
     """One tensor as itself, several as a tuple."""
@@ -68,6 +71,41 @@ class Splits:
     train: Rows
     val: Rows
     test: Rows
+
+
+def split(name: str, rows: Rows, seed: int = 0) -> Splits:
+    """Rows drawn into splits: 70 % train, shuffled at every pass, 15 % val, 15 % test.
+
+    Raises:
+        UsageError: there are too few rows.
+    """
+    known, test = (rows.part(n) for n in drawn(name, len(rows.targets), HELD_OUT, seed))
+    return with_drawn_val(name, known, test, HELD_OUT / (1 - HELD_OUT), seed)
+
+
+def with_drawn_val(
+    name: str, known: Rows, test: Rows, share: float = HELD_OUT, seed: int = 0
+) -> Splits:
+    """Splits whose val is drawn from the known rows; train is shuffled at every pass.
+
+    Raises:
+        UsageError: there are too few rows.
+    """
+    train, val = (known.part(n) for n in drawn(name, len(known.targets), share, seed))
+    return Splits(name, replace(train, shuffle=True), val, test)
+
+
+def drawn(name: str, count: int, share: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Positions that stay, and a share that is drawn, both in ascending order.
+
+    Raises:
+        UsageError: there are too few to draw from.
+    """
+    if count < MIN_ROWS:
+        raise UsageError(f"{name} must have at least {MIN_ROWS} samples to be split, got {count}")
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+    held = round(share * count)
+    return order[held:].sort().values, order[:held].sort().values
 
 
 def with_held_out(name: str, known: Rows, test: Rows, held_out: int) -> Splits:
