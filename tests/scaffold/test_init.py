@@ -13,7 +13,7 @@ from PIL import Image
 
 Command = Callable[..., Any]
 
-NET = '''
+NET = """
 import torch
 from torch import nn
 
@@ -38,7 +38,7 @@ def parts():
 
 def hits(outputs, targets):
     return (outputs.argmax(1) == targets).float()
-'''
+"""
 
 
 @pytest.fixture
