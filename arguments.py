@@ -1,16 +1,16 @@
-"""Arguments of the command line: their types, groups of options, and config files."""
+"""Arguments of the command line: their types, and groups of options."""
 
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
-from .errors import UsageError
+from .studies.ready_made import READY_MADE
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -53,43 +53,25 @@ def names(value: str | Sequence[str]) -> tuple[str, ...]:
     return found
 
 
-def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
-    """Take option values from a TOML file; those on the command line win."""
-    if value is None:
-        return
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    try:
-        data = tomllib.loads(Path(value).read_text())
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot read {value}: {error}") from error
-    data = {k.replace("_", "-"): v for k, v in data.items()}
-    options = {o.opts[-1].lstrip("-"): o for o in ctx.command.params if isinstance(o, click.Option)}
-    del options["config"]
-    if strange := sorted(set(data) - set(options)):
-        known = ", ".join(sorted(options))
-        raise UsageError(f"{value} sets {', '.join(strange)}; known options are {known}")
-    ctx.default_map = {str(options[k].name): config_value(options[k], v) for k, v in data.items()}
-
-
-def config_value(option: click.Option, value: Any) -> Any:
-    """A value of a config file as its option takes it.
-
-    Raises:
-        UsageError: a list where there can be but one value, or something that is no plain value.
-    """
-    several = option.multiple or getattr(option.type, "func", None) is names
-    values = value if isinstance(value, list) and several else [value]
-    if not all(isinstance(v, str | int | float) for v in values):
-        raise UsageError(f"{option.opts[-1]} cannot be {value!r}; see 'hierprune launch --help'")
-    return values if option.multiple else value
-
-
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document on stdout and nothing else."
 )
+
+
+def words(*known: str) -> Callable[..., list[CompletionItem]]:
+    """Completes to known words, of a list by commas its last one; then to files."""
+
+    def complete(
+        ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        before, comma, last = incomplete.rpartition(",")
+        found = [CompletionItem(f"{before}{comma}{n}") for n in known if n.startswith(last)]
+        return found or [CompletionItem(incomplete, type="file")]
+
+    return complete
+
+
+task_argument = click.argument("task", metavar="TASK", shell_complete=words(*READY_MADE))
 run_argument = click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
 
 init_options = stacked(
@@ -132,6 +114,7 @@ init_options = stacked(
         metavar="NAME|PLACE",
         default="accuracy",
         show_default=True,
+        shell_complete=words("accuracy", "binary-accuracy", "mae", "mse"),
         help="accuracy, binary-accuracy, mae, mse, or the place of a function that gives one "
         "value per sample.",
     ),
@@ -151,6 +134,7 @@ export_options = stacked(
         metavar="FORMAT",
         default="onnx",
         show_default=True,
+        shell_complete=words("onnx", "torch-export"),
         help="'onnx' (pip install \"hierprune[onnx]\") or 'torch-export'.",
     ),
     click.option(
@@ -180,6 +164,7 @@ request_options = stacked(
         type=names,
         default="channel",
         show_default=True,
+        shell_complete=words("channel", "block", "weight", "2:4", "4x1"),
         help="'channel' removes structures, 'block' residual blocks; 'weight' zeroes single "
         "weights, '2:4' all but 2 of 4 neighbours, '4x1' blocks of weights; several by commas.",
     ),
@@ -189,11 +174,16 @@ request_options = stacked(
         "--space",
         default="auto",
         show_default=True,
+        shell_complete=words("auto", "hierarchical", "flat", "global"),
         help="'hierarchical', 'flat' (a density per group), 'global' (one density); 'auto' is flat "
         "where three or four groups are all there is.",
     ),
     click.option(
-        "--budget", default="params", show_default=True, help="What density counts: params, macs."
+        "--budget",
+        default="params",
+        show_default=True,
+        shell_complete=words("params", "macs"),
+        help="What density counts: params, macs.",
     ),
     click.option(
         "--min-density", type=float, default=0.02, show_default=True, help="Lowest global density."
@@ -205,6 +195,7 @@ request_options = stacked(
         "--strategy",
         default="default",
         show_default=True,
+        shell_complete=words("default", "tpe", "nsga2", "random"),
         help="'default' races the allocations, then searches around the winner; 'tpe', 'nsga2', "
         "'random' sweep all and sample.",
     ),
@@ -254,6 +245,7 @@ means_options = stacked(
         "--executor",
         default="local",
         show_default=True,
+        shell_complete=words("local", "ray"),
         help="'local' for processes on this machine, 'ray' for a Ray cluster.",
     ),
     click.option(
@@ -275,12 +267,3 @@ means_options = stacked(
     ),
 )
 """What a study is run with; launch and resume take them."""
-
-config_option = click.option(
-    "--config",
-    metavar="FILE.toml",
-    is_eager=True,
-    expose_value=False,
-    callback=read_config,
-    help="Options by name; the command line wins.",
-)

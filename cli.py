@@ -17,15 +17,16 @@ import click
 
 from . import __version__
 from .arguments import (
-    config_option,
     export_options,
     init_options,
     json_option,
     means_options,
     request_options,
     run_argument,
+    task_argument,
     task_options,
 )
+from .config import config_option
 from .errors import NoModelError, UsageError
 
 EXIT_ERROR, EXIT_USAGE, EXIT_NO_MODEL, EXIT_STOPPED = 1, 2, 3, 130
@@ -102,7 +103,7 @@ def write_first_task(model: str, data: str, out: Path, options: dict[str, Any]) 
 
 
 @cli.command()
-@click.argument("task", metavar="TASK")
+@task_argument
 @request_options
 @task_options
 @means_options
@@ -326,7 +327,7 @@ def report(run: Path, out: Path | None) -> None:
 
 
 @cli.command()
-@click.argument("task", metavar="TASK")
+@task_argument
 @task_options
 @json_option
 def inspect(task: str, data_dir: Path | None, settings: Sequence[str], as_json: bool) -> None:
@@ -351,6 +352,34 @@ def tasks() -> None:
     from .terminal import show_tasks
 
     show_tasks()
+
+
+@cli.command()
+def schema() -> None:
+    """Print the JSON schema of the files that 'launch --config' takes."""
+    import json
+
+    from .config import schema_of
+
+    click.echo(json.dumps(schema_of(launch), indent=1))
+
+
+@cli.command()
+@click.argument("shell", metavar="SHELL", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print a script that completes commands and options in SHELL: bash, zsh or fish.
+
+    \b
+    Examples:
+      hierprune completion bash > ~/.local/share/bash-completion/completions/hierprune
+      hierprune completion zsh  > "${fpath[1]}/_hierprune"
+      hierprune completion fish > ~/.config/fish/completions/hierprune.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    script = get_completion_class(shell)
+    assert script is not None
+    click.echo(script(cli, {}, "hierprune", "_HIERPRUNE_COMPLETE").source())
 
 
 @cli.command()

@@ -21,6 +21,11 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
     no task 'lenet5-mist' (did you mean 'lenet5-mnist'?); known: lenet5-mnist, other
     """
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    hint = nearest(name, names)
     return UsageError(f"no {kind} {name!r}{hint}; known: {', '.join(names) or 'none'}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The known name that was meant, as a question; empty where none is near."""
+    near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
+    return f" (did you mean {near[0]!r}?)" if near else ""

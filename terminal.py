@@ -211,7 +211,8 @@ def show_tree(found: Mapping[str, Any]) -> None:
 
 def show_tasks() -> None:
     """The ready-made tasks with the first line of their factory's docstring."""
-    from .studies.source import READY_MADE, TaskSource
+    from .studies.ready_made import READY_MADE
+    from .studies.source import TaskSource
 
     docs = [TaskSource(name).factory().__doc__ or "" for name in READY_MADE]
     about = [doc.strip().splitlines()[0] for doc in docs]

@@ -15,17 +15,8 @@ from typing import Any
 
 from ..errors import UsageError, unknown
 from ..task import Task
+from .ready_made import READY_MADE
 from .user_code import import_file, import_package, running
-
-READY_MADE: Mapping[str, str] = {
-    "crepe-pitch": "hierprune.examples.crepe.task:crepe_pitch",
-    "gru-g2p": "hierprune.examples.g2p.task:gru_g2p",
-    "lenet5-mnist": "hierprune.examples.lenet.task:lenet5_mnist",
-    "lenet5-small-mnist": "hierprune.examples.lenet.task:lenet5_small_mnist",
-    "minilm-sentiment": "hierprune.examples.minilm.task:minilm_sentiment",
-    "resnet20-fashion": "hierprune.examples.resnet.task:resnet20_fashion",
-}
-"""The tasks that come with the package, by name; imported when loaded."""
 
 FORMS = "a ready-made name, FILE.py:FACTORY or PACKAGE.MODULE:FACTORY"
 

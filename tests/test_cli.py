@@ -209,14 +209,31 @@ VALUES = {
 
 CONFIGS = {
     "config-missing": launched("--config none.toml", "cannot read none.toml"),
-    "config-key": launched(
-        "--config c.toml", "c.toml sets trails", "trials", spoil=write("c.toml", "trails = 3")
-    ),
     "config-broken": launched(
-        "--config c.toml", "cannot read c.toml", spoil=write("c.toml", "trials = = 3")
+        "--config c.toml", "cannot read c.toml", "line 1", spoil=write("c.toml", "trials = = 3")
     ),
-    "config-type": launched(
-        "--config c.toml", "--seed cannot be []", spoil=write("c.toml", "seed = []")
+    "config-all": launched(
+        "--config c.toml",
+        "line 2: no option 'trails' (did you mean 'trials'?)",
+        "line 3: seed cannot be []: it takes a whole number",
+        "line 4: timeout cannot be 'soon'",
+        "line 5: sequential cannot be 'yes': it takes true or false",
+        "line 6: no option 'space.kind'",
+        "known options are address, allocation,",
+        spoil=write(
+            "c.toml",
+            "# mine\ntrails = 3\nseed = []\ntimeout = 'soon'\nsequential = 'yes'\n"
+            "'space.kind' = 'flat'",
+        ),
+    ),
+    "config-fraction": launched(
+        "--config c.toml", "trials cannot be 3.7", spoil=write("c.toml", "trials = 3.7")
+    ),
+    "config-truth": launched(
+        "--config c.toml", "trials cannot be True", spoil=write("c.toml", "trials = true")
+    ),
+    "config-table": launched(
+        "--config c.toml", "line 1: no option 'launch'", spoil=write("c.toml", "[launch]\nseed=1")
     ),
 }
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 import hierprune
-from hierprune.studies.source import READY_MADE, TaskSource
+from hierprune.studies.ready_made import READY_MADE
+from hierprune.studies.source import TaskSource
 
 SEARCHES = [
     ("resnet20-fashion", "toy_images", "accuracy"),

@@ -8,7 +8,8 @@ from hierprune.examples.idx import IdxSet
 from hierprune.examples.lenet import data
 from hierprune.examples.lenet.task import RECIPES
 from hierprune.studies.check import check_task
-from hierprune.studies.source import READY_MADE, TaskSource
+from hierprune.studies.ready_made import READY_MADE
+from hierprune.studies.source import TaskSource
 
 torch.set_num_threads(1)
 
