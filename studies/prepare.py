@@ -150,7 +150,7 @@ def cached_profile(
     dense: Dense, of: tuple[str, str], recovery: Recovery, cache: Path, progress: Progress
 ) -> Profile:
     """One-layer sensitivities of (granularity, criterion), from ``cache`` where they are there."""
-    file = cache / f"profile-{of[0].replace(':', '-')}-{of[1]}.safetensors"
+    file = profile_file(cache, *of)
 
     def measure() -> dict[str, Tensor]:
         progress.note(f"measuring one-layer sensitivities ({of[0]}, {of[1]})")
@@ -159,6 +159,20 @@ def cached_profile(
 
     tensors = cached_tensors(file, measure)
     return Profile(tensors["densities"].numpy(), tensors["rise"].numpy())
+
+
+def profile_file(cache: Path, granularity: str, criterion: str) -> Path:
+    """Where the sensitivities of a granularity and criterion are kept."""
+    return cache / f"profile-{granularity.replace(':', '-')}-{criterion}.safetensors"
+
+
+def read_profile(cache: Path, granularity: str, criterion: str) -> Profile | None:
+    """The sensitivities in ``cache``; ``None`` where there are none that can be read."""
+    try:
+        tensors = load_state(profile_file(cache, granularity, criterion))
+        return Profile(tensors["densities"].numpy(), tensors["rise"].numpy())
+    except (OSError, UsageError, KeyError):
+        return None
 
 
 def check_prunable(tree: ModelTree, options: SpaceOptions) -> None:

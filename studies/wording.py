@@ -8,9 +8,11 @@ from itertools import dropwhile
 def duration(seconds: float) -> str:
     """Time for people.
 
-    >>> duration(0.24), duration(75), duration(9000), duration(400000)
-    ('0.2 s', '1 min 15 s', '2 h 30 min', '4 d 15 h')
+    >>> duration(0.024), duration(2.4), duration(75), duration(9000), duration(400000)
+    ('24 ms', '2.4 s', '1 min 15 s', '2 h 30 min', '4 d 15 h')
     """
+    if 0 < seconds < 0.95:
+        return f"{1000 * seconds:.0f} ms"
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

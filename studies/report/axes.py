@@ -47,7 +47,9 @@ class Scale:
     def layout(self) -> dict[str, Any]:
         """As Plotly takes it."""
         ends = np.log10([self.low, self.high]) if self.log else (self.low, self.high)
-        scale = {"type": "log", "dtick": "D2"} if self.log else {"type": "linear"}
+        scale = (
+            log_ticks(self.low, self.high) if self.log else {"type": "linear", "tickmode": "auto"}
+        )
         return {
             "title": {"text": title(self.info)},
             "range": [float(e) for e in ends],
@@ -79,3 +81,15 @@ def padded(low: float, high: float, *, log: bool) -> tuple[float, float]:
         return low / factor, high * factor
     gap = (high - low) * MARGIN or abs(high) * MARGIN or 1.0
     return low - gap, high + gap
+
+
+def log_ticks(low: float, high: float) -> dict[str, Any]:
+    """A logarithmic scale whose ticks are written out: 1, 2 and 5 of every decade."""
+    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    ticks = [float(f"{m}e{d}") for d in decades for m in (1, 2, 5)]
+    return {
+        "type": "log",
+        "tickmode": "array",
+        "tickvals": ticks,
+        "ticktext": [f"{t:,g}" if t < 1e6 else f"{t:g}" for t in ticks],
+    }

@@ -8,11 +8,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from ...search.history import Record
-from .theme import base_layout
+from .theme import base_layout, heat_height
 from .view import View
-
-ROW = 20  # pixels
-MOST = 1400
 
 
 def density_figures(view: View) -> dict[str, go.Figure]:
@@ -31,25 +28,24 @@ def density_figure(view: View, granularity: str) -> go.Figure:
     )
     rows = layers(view, granularity, columns)
     density = [[r.plan["density"].get(g, 1.0) for r in columns] for g in rows]
-    height = min(MOST, 130 + max(ROW * len(rows), 120))
-    figure = go.Figure(layout=base_layout(height=height))
+    figure = go.Figure(layout=base_layout(height=heat_height(len(rows))))
     figure.add_heatmap(
         z=np.array(density, np.float32),
         x=[f"{r.number}" for r in columns],
-        y=[html.escape(g) for g in rows],
+        y=layer_labels(view, granularity, rows),
+        customdata=np.array([[html.escape(g)] * len(columns) for g in rows]),
         zmin=0,
         zmax=1,
         colorscale="Viridis",
         xgap=1 if len(columns) <= 80 else 0,
         ygap=1,
         colorbar={"tickformat": ".0%", "thickness": 10, "len": 1, "outlinewidth": 0},
-        hovertemplate="<b>%{y}</b><br>trial %{x}<br>%{z:.1%} kept<extra></extra>",
+        hovertemplate="<b>%{customdata}</b><br>trial %{x}<br>%{z:.1%} kept<extra></extra>",
     )
-    figure.update_yaxes(autorange="reversed", type="category", automargin=True, ticks="")
+    figure.update_yaxes(autorange="reversed", automargin=True, ticks="")
     figure.update_xaxes(
         type="category", title={"text": "trial, by ratio removed"}, automargin=True, ticks=""
     )
-    mark_stages(figure, view, granularity, rows)
     return figure
 
 
@@ -60,12 +56,12 @@ def layers(view: View, granularity: str, columns: list[Record]) -> list[str]:
     return list(dict.fromkeys([*(g for g in known if g in named), *named]))
 
 
-def mark_stages(figure: go.Figure, view: View, granularity: str, rows: list[str]) -> None:
-    """A gap between the stages."""
-    if view.tree is None:
-        return
-    stage = {g.name: g.stage for g in view.tree.units(granularity)}
-    for i in range(1, len(rows)):
-        if stage.get(rows[i]) != stage.get(rows[i - 1]):
-            ends = {"x0": 0, "x1": 1, "xref": "paper", "y0": i - 0.5, "y1": i - 0.5}
-            figure.add_shape(type="line", name="stage", line={"width": 3}, **ends)
+def layer_labels(view: View, granularity: str, rows: list[str]) -> list[str] | list[list[str]]:
+    """Names of layers; below the names of their stages where there are several stages."""
+    groups = view.tree.units(granularity) if view.tree else ()
+    stage = {g.name: g.stage for g in groups}
+    stages = [html.escape(stage.get(g, "")) for g in rows]
+    if not all(stages) or len(set(stages)) in (1, len(rows)):
+        return [html.escape(g) for g in rows]
+    inner = [g.removeprefix(f"{stage[g]}.") for g in rows]
+    return [stages, [html.escape(name) for name in inner]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
 
@@ -22,18 +24,34 @@ def front_figure(view: View, x: ObjectiveInfo, y: ObjectiveInfo) -> go.Figure:
     figure = go.Figure(layout=base_layout())
     figure.update_xaxes(automargin=True, **scales[0].layout())
     figure.update_yaxes(automargin=True, **scales[1].layout())
-    figure.add_traces(
-        [
-            others(view, x, y),
-            best_line(view, x, y),
-            *front_points(view, x, y),
-            dense_point(view, x, y),
-            *picked_point(view, x, y),
-        ]
-    )
-    add_limits(figure, view, x, y)
+    draw = {
+        "others": others,
+        "reached": best_line,
+        "front": front_points,
+        "broken": broken_points,
+        "dense": dense_point,
+        "pick": picked_point,
+    }
+    figure.add_traces([draw[role](view, x, y) for role in roles(view)])
+    for shape in limit_shapes(view, x, y):
+        figure.add_shape(shape)
     figure.update_layout(hovermode="closest")
     return figure
+
+
+def roles(view: View) -> dict[str, list[int]]:
+    """The traces in their order, and the trials that are in them."""
+    kept = [i for i in view.front if view.admitted[i]]
+    broken = [i for i in view.front if not view.admitted[i]]
+    found = {
+        "others": thinned(view, DRAWN),
+        "reached": [],
+        "front": kept,
+        "broken": broken,
+        "dense": [],
+        "pick": [] if view.pick is None else [view.pick],
+    }
+    return {k: rows for k, rows in found.items() if rows or k in ("others", "reached", "dense")}
 
 
 def thinned(view: View, most: int) -> list[int]:
@@ -54,8 +72,8 @@ def others(view: View, x: ObjectiveInfo, y: ObjectiveInfo) -> go.Scatter:
         mode="markers",
         name="other trials",
         marker={"color": PALE, "size": 5},
-        text=[short_hover(view.records[i]) for i in rows],
-        hovertemplate=f"%{{text}}<br>{x.name} %{{x:.4g}}, {y.name} %{{y:.4g}}<extra></extra>",
+        text=[short_hover(view.records[i], view.shown) for i in rows],
+        hovertemplate="%{text}<extra></extra>",
     )
 
 
@@ -76,26 +94,32 @@ def best_line(view: View, x: ObjectiveInfo, y: ObjectiveInfo) -> go.Scatter:
     )
 
 
-def front_points(view: View, x: ObjectiveInfo, y: ObjectiveInfo) -> list[go.Scatter]:
-    """The front; hollow where a constraint of the study is broken."""
-    kept = [i for i in view.front if view.admitted[i]]
-    broken = [i for i in view.front if not view.admitted[i]]
-    traces = [(kept, "front", FRONT), (broken, "front, breaks a constraint", CLEAR)]
-    return [
-        go.Scatter(
-            x=view.values(x.name)[rows],
-            y=view.values(y.name)[rows],
-            error_x=error_bars(view, rows, x.name),
-            error_y=error_bars(view, rows, y.name),
-            mode="markers",
-            name=name,
-            marker={"color": colour, "size": 9, "line": {"color": FRONT, "width": 1.5}},
-            text=[full_hover(view.records[i], view.shown) for i in rows],
-            hovertemplate="%{text}<extra></extra>",
-        )
-        for rows, name, colour in traces
-        if rows
-    ]
+def front_points(view: View, x: ObjectiveInfo, y: ObjectiveInfo) -> go.Scatter:
+    """The front, as far as it satisfies all constraints of the study."""
+    return points(view, x, y, [i for i in view.front if view.admitted[i]], "front", FRONT)
+
+
+def broken_points(view: View, x: ObjectiveInfo, y: ObjectiveInfo) -> go.Scatter:
+    """The rest of the front, hollow."""
+    rows = [i for i in view.front if not view.admitted[i]]
+    return points(view, x, y, rows, "front, breaks a constraint", CLEAR)
+
+
+def points(
+    view: View, x: ObjectiveInfo, y: ObjectiveInfo, rows: list[int], name: str, colour: str
+) -> go.Scatter:
+    """Models of the front with their intervals; hover shows the plan."""
+    return go.Scatter(
+        x=view.values(x.name)[rows],
+        y=view.values(y.name)[rows],
+        error_x=error_bars(view, rows, x.name),
+        error_y=error_bars(view, rows, y.name),
+        mode="markers",
+        name=name,
+        marker={"color": colour, "size": 9, "line": {"color": FRONT, "width": 1.5}},
+        text=[full_hover(view.records[i], view.shown) for i in rows],
+        hovertemplate="%{text}<extra></extra>",
+    )
 
 
 def error_bars(view: View, rows: list[int], name: str) -> dict[str, object] | None:
@@ -128,38 +152,33 @@ def dense_point(view: View, x: ObjectiveInfo, y: ObjectiveInfo) -> go.Scatter:
     )
 
 
-def picked_point(view: View, x: ObjectiveInfo, y: ObjectiveInfo) -> list[go.Scatter]:
+def picked_point(view: View, x: ObjectiveInfo, y: ObjectiveInfo) -> go.Scatter:
     """A ring around the trial that ``pick`` takes when it is told nothing."""
-    if view.pick is None:
-        return []
-    values = view.records[view.pick].values
-    ring = {"color": PICK, "size": 16, "symbol": "circle-open", "line": {"width": 2.5}}
-    return [
-        go.Scatter(
-            x=[values[x.name]],
-            y=[values[y.name]],
-            mode="markers",
-            name=f"pick takes this: trial {view.records[view.pick].number}",
-            marker=ring,
-            hoverinfo="skip",
-        )
-    ]
+    assert view.pick is not None
+    record = view.records[view.pick]
+    return go.Scatter(
+        x=[record.values[x.name]],
+        y=[record.values[y.name]],
+        mode="markers",
+        name=f"pick takes this: trial {record.number}",
+        marker={"color": PICK, "size": 16, "symbol": "circle-open", "line": {"width": 2.5}},
+        hoverinfo="skip",
+    )
 
 
-def add_limits(figure: go.Figure, view: View, x: ObjectiveInfo, y: ObjectiveInfo) -> None:
+def limit_shapes(view: View, x: ObjectiveInfo, y: ObjectiveInfo) -> list[dict[str, Any]]:
     """The study's constraints on the two objectives, as dotted lines."""
     goal = view.record.goal()
     place = "start" if x.direction == "minimize" else "end"  # dense is at the other end
+    found = []
     for constraint in goal.constraints:
         bound = constraint.bound(goal.dense)
-        ends = {"x0": bound, "x1": bound, "y0": 0, "y1": 1, "yref": "paper"}
+        ends: dict[str, Any] = {"x0": bound, "x1": bound, "y0": 0, "y1": 1, "yref": "paper"}
         if constraint.objective == y.name:
             ends = {"y0": bound, "y1": bound, "x0": 0, "x1": 1, "xref": "paper"}
         elif constraint.objective != x.name:
             continue
-        figure.add_shape(
-            type="line",
-            line={"color": LIMIT, "width": 1.5, "dash": "dot"},
-            label={"text": str(constraint), "textposition": place, "font": {"color": LIMIT}},
-            **ends,
-        )
+        label = {"text": str(constraint), "textposition": place, "font": {"color": LIMIT}}
+        line = {"color": LIMIT, "width": 1.5, "dash": "dot"}
+        found.append({"type": "line", "line": line, "label": label, **ends})
+    return found

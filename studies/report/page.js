@@ -8,7 +8,7 @@ const narrow = window.matchMedia("(max-width: 600px)");
 function themed(layout) {
   const style = getComputedStyle(document.documentElement);
   const [ink, soft, line, card] = ["--ink", "--soft", "--line", "--card"].map((n) => style.getPropertyValue(n).trim());
-  const axis = { gridcolor: line, linecolor: line, tickcolor: line, color: soft };
+  const axis = { gridcolor: line, linecolor: line, tickcolor: line, color: soft, dividercolor: line };
   const changes = {
     "font.color": soft, "modebar.color": soft, "modebar.activecolor": ink, "hoverlabel.bgcolor": card, "hoverlabel.bordercolor": line, "hoverlabel.font.color": ink,
   };
@@ -17,9 +17,6 @@ function themed(layout) {
     for (const [key, value] of Object.entries(axis)) changes[`${place}.${key}`] = value;
     if (layout.scene) changes[`${place}.backgroundcolor`] = card;
   }
-  (layout.shapes || []).forEach((shape, i) => {
-    if (shape.name === "stage") changes[`shapes[${i}].line.color`] = card;
-  });
   return changes;
 }
 
@@ -61,10 +58,35 @@ function select(tab) {
     other.setAttribute("aria-selected", String(chosen));
     const figure = document.getElementById(other.getAttribute("aria-controls"));
     figure.hidden = !chosen;
+    if (figure.previousElementSibling?.id === "axes") figure.previousElementSibling.hidden = !chosen;
     if (chosen) figure.dataset.ready ? Plotly.Plots.resize(figure) : draw(figure);
   }
 }
 document.querySelectorAll(".tabs button").forEach((tab) => tab.addEventListener("click", () => select(tab)));
+
+/** Show the front in the two objectives that were chosen; choosing one twice swaps them. */
+const axes = document.getElementById("axes");
+if (axes) {
+  const offered = JSON.parse(axes.querySelector("script").textContent);
+  const selects = [...axes.querySelectorAll("select")];
+  let before = selects.map((s) => s.value);
+  const show = async () => {
+    const [y, x] = selects.map((s) => offered.axes[s.value]);
+    const { line, shapes } = offered.views[`${selects[0].value}, ${selects[1].value}`];
+    const figure = axes.nextElementSibling;
+    const data = figure.data.map((trace, i) => ({
+      ...trace, x: x.values[i] ?? line.x, y: y.values[i] ?? line.y, error_x: x.errors[i], error_y: y.errors[i],
+    }));
+    const scales = { xaxis: { ...figure.layout.xaxis, ...x.layout }, yaxis: { ...figure.layout.yaxis, ...y.layout } };
+    await Plotly.react(figure, data, { ...figure.layout, ...scales, shapes });
+    figure.dataset.axes = selects.map((s) => s.value).join();
+  };
+  selects.forEach((select, i) => select.addEventListener("change", () => {
+    if (selects[1 - i].value === select.value) selects[1 - i].value = before[i];
+    before = selects.map((s) => s.value);
+    show();
+  }));
+}
 
 /** Sort by a column; numbers by size, the dense model first. */
 function sort(head) {
@@ -91,6 +113,6 @@ async function copy(button) {
     document.execCommand("copy");
   }
   button.textContent = "copied";
-  setTimeout(() => { button.textContent = "copy"; }, 1500);
+  setTimeout(() => { button.textContent = button.dataset.label; }, 1500);
 }
 document.querySelectorAll(".copy").forEach((b) => b.addEventListener("click", () => copy(b)));

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import jinja2
-import plotly.graph_objects as go
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
@@ -15,8 +16,11 @@ from ...errors import UsageError
 from ...search.front import hypervolume
 from ..study import Study
 from ..wording import duration
+from .choices import choices
+from .cost_table import costs
 from .failed import excluded, grouped
-from .figures import draw
+from .figures import other_figures
+from .front_figure import front_figure
 from .front_table import heads, rows
 from .headline import findings
 from .view import View
@@ -31,6 +35,18 @@ CAPTIONS = {
     "is nothing better than guessing at the dense model's cost.",
     "densities": "Share of the units kept in every layer, one column per model of the front, "
     "layers in the order of the forward pass.",
+    "sensitivities": "How much the loss on calibration data rises when one layer alone is thinned "
+    "and recovered, all others dense: dark layers are the ones to leave alone.",
+    "importance": "How much the choice of a parameter decides whether a trial is among the best "
+    "tenth (PED-ANOVA), as shares of each column. Costs follow the global density; the column of "
+    "the front tells what made good models.",
+}
+HEADINGS = {
+    "front": "The front",
+    "hypervolume": "Progress",
+    "densities": "Layers of the front",
+    "sensitivities": "Layers one by one",
+    "importance": "What mattered",
 }
 
 
@@ -43,12 +59,16 @@ class Panel:
         heading: over the panel.
         caption: how to read them.
         tabs: name of the tab, and the figure as JSON.
+        choices: what the axes of the first figure can be changed to, as JSON; ``None`` for others.
+        axes: title by name of these axes, those chosen first.
     """
 
     topic: str
     heading: str
     caption: str
     tabs: list[tuple[str, Markup]]
+    choices: Markup | None = None
+    axes: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_report(study: Study, out: Path) -> Path:
@@ -103,9 +123,10 @@ def context(view: View) -> dict[str, Any]:
         "titles": [title(o) for o in view.objectives],
         "tiles": tiles(view),
         "findings": findings(view),
-        "panels": panels(draw(view)),
+        "panels": panels(view),
         "heads": heads(view),
         "rows": rows(view) if view.records else [],
+        "costs": costs(view),
         "failures": failures[:SHOWN_FAILURES],
         "more_failures": max(0, len(failures) - SHOWN_FAILURES),
         "excluded": excluded(view.tree),
@@ -135,21 +156,28 @@ def tiles(view: View) -> list[tuple[str, str, str]]:
     ]
 
 
-def panels(figures: dict[str, go.Figure]) -> list[Panel]:
+def panels(view: View) -> list[Panel]:
     """Figures by topic, in their order."""
-    headings = {"front": "The front", "hypervolume": "Progress", "densities": "Layers"}
+    if not view.records:
+        return []
+    y, x = view.shown[:2]
+    figures = {"front: 2-d": front_figure(view, x, y)} | other_figures(view)
     found = []
-    for topic, heading in headings.items():
+    for topic, heading in HEADINGS.items():
         tabs = [
-            (name.removeprefix(f"{topic}: "), embedded(figure))
+            (name.removeprefix(f"{topic}: "), embedded(figure.to_json()))
             for name, figure in figures.items()
             if name.startswith(f"{topic}: ")
         ]
         if tabs:
-            found.append(Panel(topic, heading, CAPTIONS[topic], tabs))
+            found.append(Panel(heading=heading, topic=topic, caption=CAPTIONS[topic], tabs=tabs))
+    offered = choices(view)
+    first = dict.fromkeys((y.name, x.name, *offered["axes"]))
+    axes = {name: offered["axes"][name]["title"] for name in first}
+    found[0] = replace(found[0], choices=embedded(json.dumps(offered)), axes=axes)
     return found
 
 
-def embedded(figure: go.Figure) -> Markup:
-    """A figure as JSON that may stand in a script element."""
-    return Markup(figure.to_json().replace("<", "\\u003c"))
+def embedded(text: str) -> Markup:
+    """JSON that may stand in a script element."""
+    return Markup(text.replace("<", "\\u003c"))

@@ -47,7 +47,7 @@ def others(view: View, box: Box) -> go.Scatter3d:
         mode="markers",
         name="other trials",
         marker={"color": "gray", "opacity": 0.5, "size": 2},
-        text=[short_hover(view.records[i]) for i in rows],
+        text=[short_hover(view.records[i], view.shown) for i in rows],
         hovertemplate="%{text}<extra></extra>",
     )
 

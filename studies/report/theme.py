@@ -30,3 +30,12 @@ def base_layout(height: int = 480) -> go.Layout:
         hoverlabel={"align": "left", "font": {"family": FONT, "size": 13}},
         template="none",
     )
+
+
+ROW = 20  # pixels
+MOST = 1400
+
+
+def heat_height(rows: int) -> int:
+    """Height of a heat map with that many rows, in pixels."""
+    return min(MOST, 130 + max(ROW * rows, 120))

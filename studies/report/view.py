@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, TrialState
 
 from ...errors import NoModelError, UsageError
+from ...pruners.profile import Profile
 from ...pruners.tree import ModelTree
 from ...search.front import Floats, coordinates, non_dominated
 from ...search.history import Record, read
-from ..prepare import CACHE
+from ..prepare import CACHE, read_profile
 from ..run_record import ObjectiveInfo, RunRecord
 from ..study import Study
 from .clock import Clock
@@ -32,19 +33,23 @@ class View:
         name: of the folder.
         record: what was asked.
         counts: of trials, by state and rung; see :meth:`Study.counts`.
-        records: the complete trials, in the order in which they ended.
+        trials: the complete ones, in the order in which they ended.
+        records: what the strategy reads of them, in the same order.
         clock: seconds of work until each of them had ended.
         points: of the complete trials, to be minimised, shape (records, objectives).
         front: indices of the non-dominated ones, from the best in the first objective down.
         pick: index of the one that ``pick`` takes when it is told nothing; ``None`` without one.
         failed: trials that failed for good.
         tree: the hierarchy, where the cache still has it.
+        profiles: one-layer sensitivities by granularity and criterion, where they were measured
+            and the cache still has them.
     """
 
     run: str
     name: str
     record: RunRecord
     counts: dict[str, Any]
+    trials: tuple[FrozenTrial, ...]
     records: tuple[Record, ...]
     clock: Clock
     points: Floats
@@ -52,6 +57,7 @@ class View:
     pick: int | None
     failed: tuple[FrozenTrial, ...]
     tree: ModelTree | None
+    profiles: Mapping[tuple[str, str], Profile]
 
     @classmethod
     def of(cls, study: Study) -> View:
@@ -64,18 +70,21 @@ class View:
         records = tuple(read(t) for t in complete)
         points = coordinates(study.record.goal().axes, [r.values for r in records])
         front = np.flatnonzero(non_dominated(points))
+        tree = tree_of(study)
         return cls(
             run=str(study.run),
             name=study.run.resolve().name,
             record=study.record,
             counts=study.counts(),
+            trials=tuple(complete),
             records=records,
             clock=Clock.of(trials),
             points=points,
             front=tuple(int(i) for i in sorted(front, key=lambda i: points[i, 0])),
             pick=picked(study, records),
             failed=failures(trials, study.frozen()),
-            tree=tree_of(study),
+            tree=tree,
+            profiles=profiles_of(study, tree) if tree else {},
         )
 
     @property
@@ -127,3 +136,15 @@ def tree_of(study: Study) -> ModelTree | None:
     with suppress(OSError, ValueError, KeyError, TypeError):
         return ModelTree.from_json(json.loads(path.read_text()))
     return None
+
+
+def profiles_of(study: Study, tree: ModelTree) -> dict[tuple[str, str], Profile]:
+    """The sensitivities in the cache, of as many groups as the tree has."""
+    space = study.record.space
+    found = {}
+    for granularity in space.granularities:
+        for criterion in space.criteria[granularity]:
+            profile = read_profile(study.run / CACHE, granularity, criterion)
+            if profile is not None and len(profile.rise) == len(tree.units(granularity)):
+                found[granularity, criterion] = profile
+    return found

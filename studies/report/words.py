@@ -93,9 +93,11 @@ def densities(plan: Mapping[str, Any]) -> str:
     )
 
 
-def short_hover(record: Record) -> str:
-    """One trial in two lines of HTML, for the many."""
-    return f"<b>trial {record.number}</b>, rung {record.rung}<br>{plan_line(record.plan)}"
+def short_hover(record: Record, shown: tuple[ObjectiveInfo, ...]) -> str:
+    """One trial in three lines of HTML, for the many."""
+    values = ", ".join(f"{html.escape(o.name)} {number(record.values[o.name])}" for o in shown)
+    head = f"<b>trial {record.number}</b>, rung {record.rung}"
+    return f"{head}<br>{values}<br>{plan_line(record.plan)}"
 
 
 def full_hover(record: Record, shown: tuple[ObjectiveInfo, ...]) -> str:

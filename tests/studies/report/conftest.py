@@ -19,15 +19,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from optuna.distributions import FloatDistribution
+import torch
+from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 from optuna.trial import FrozenTrial, TrialState
 
+from hierprune.objectives.packing import save_state
 from hierprune.pruners.plan import PruningPlan, Recovery
 from hierprune.pruners.tree import Excluded, Group, ModelTree
 from hierprune.search.space import SpaceOptions
 from hierprune.studies.book import Book
+from hierprune.studies.prepare import profile_file
 from hierprune.studies.run_record import DenseInfo, ObjectiveInfo, RunRecord
 from hierprune.studies.storage import JOURNAL
 from hierprune.studies.study import Study
@@ -61,6 +64,7 @@ FLAGS = (
     "--disable-sync",
     "--remote-debugging-pipe",
 )
+ALLOCATIONS = ("uniform", "global", "erk", "lamp")
 START = datetime(2026, 3, 1, 9, 0, 0)
 
 
@@ -146,7 +150,7 @@ def measured_values(rng: random.Random, ratio: float) -> dict[str, float]:
 
 def plan_of(rng: random.Random, toy: Toy, ratio: float) -> PruningPlan:
     density = {g: min(1.0, max(0.02, rng.gauss(1 - ratio, 0.2))) for g in group_names(toy.groups)}
-    allocation = rng.choice(["uniform", "global", "erk", "lamp"])
+    allocation = rng.choice(ALLOCATIONS)
     return PruningPlan("channel", "activation", allocation, ratio, "params", density)
 
 
@@ -175,8 +179,11 @@ def frozen(toy: Toy, number: int, rng: random.Random, error: str = "") -> Frozen
         values=None if error else [values[n] for n in toy.objectives],
         datetime_start=START + timedelta(seconds=2 * number),
         datetime_complete=START + timedelta(seconds=2 * number + 3),
-        params={"channel.density": 1 - ratio},
-        distributions={"channel.density": FloatDistribution(0.01, 1.0)},
+        params={"channel.density": 1 - ratio, "channel.allocation": plan.allocation},
+        distributions={
+            "channel.density": FloatDistribution(0.01, 1.0),
+            "channel.allocation": CategoricalDistribution(ALLOCATIONS),
+        },
         user_attrs={
             "plan": plan.to_json(),
             "rung": 0,
@@ -216,7 +223,7 @@ def write_study(run: Path, toy: Toy) -> Study:
 
 
 def write_tree(run: Path, toy: Toy) -> None:
-    """A tree beside the study, as the preparation of a launch caches it."""
+    """Tree and sensitivities beside the study, as the preparation of a launch caches them."""
     names = group_names(toy.groups)
     tree = ModelTree(
         groups=tuple(Group(n, n.split(".")[0], "channel", (), 16) for n in names),
@@ -229,6 +236,10 @@ def write_tree(run: Path, toy: Toy) -> None:
     )
     (run / "cache").mkdir(exist_ok=True)
     (run / "cache" / "tree.json").write_text(json.dumps(tree.to_json()))
+    levels = torch.tensor([1.0, 0.5, 0.1], dtype=torch.float64)
+    rise = torch.arange(len(names)).double()[:, None] * (1 - levels)
+    file = profile_file(run / "cache", "channel", "activation")
+    save_state({"densities": levels, "rise": rise}, file)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from hierprune.studies.report import write_report
 
 READY = "document.querySelector('.figure[data-ready]') !== null"
 COLUMN = (
-    "[...document.querySelectorAll('tbody tr')].map(r => r.cells[{}].dataset.key)"
+    "[...document.querySelectorAll('#models tbody tr')].map(r => r.cells[{}].dataset.key)"
     ".map(k => isNaN(k) ? k : Number(k))"
 )
 
@@ -30,7 +30,7 @@ def show_all(browser):
 def test_every_figure_draws_without_errors_or_requests(page, browser):
     show_all(browser)
     tabs = browser.run("document.querySelectorAll('.tabs button').length")
-    assert tabs == 6
+    assert tabs == 4
     for i in range(tabs):
         browser.run(f"document.querySelectorAll('.tabs button')[{i}].click()")
         show_all(browser)
@@ -61,9 +61,32 @@ def test_hover_shows_the_plan(page, browser):
     assert "0.9840" in text
 
 
+def test_the_axes_can_be_chosen(page, browser):
+    browser.wait(READY)
+    figure = "document.querySelector('#front-1')"
+
+    def choose(which, name):
+        browser.run(
+            f"(() => {{ const s = document.querySelectorAll('#axes select')[{which}];"
+            f"s.value = '{name}'; s.dispatchEvent(new Event('change')); }})()"
+        )
+
+    choose(1, "params")
+    browser.wait(f"{figure}.dataset.axes === 'accuracy,params'")
+    assert browser.run(f"{figure}.layout.xaxis.title.text") == "params ↓"
+    assert browser.run(f"{figure}.layout.shapes.length") == 1
+    dense = browser.run(f"{figure}.data.filter(t => t.name === 'dense').map(t => [t.x[0], t.y[0]])")
+    assert dense == [[1, 0.984]]
+    choose(1, "accuracy")
+    browser.wait(f"{figure}.dataset.axes === 'params,accuracy'")
+    line = browser.run(f"{figure}.data[1].y")
+    assert line == sorted(line, reverse=True)
+    assert browser.errors() == []
+
+
 @pytest.mark.parametrize("column", [1, 8])
 def test_sort_by_a_head_keeps_dense_on_top(page, browser, column):
-    button = f"document.querySelectorAll('th button')[{column}]"
+    button = f"document.querySelectorAll('#models th button')[{column}]"
     before = browser.run(COLUMN.format(column))
     browser.run(f"{button}.click()")
     up = browser.run(COLUMN.format(column))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from hierprune.studies.report.density_figure import density_figures
+from hierprune.studies.report.density_figure import density_figures, layer_labels
 from hierprune.studies.report.view import View
 
 
@@ -10,18 +10,23 @@ def test_cells_are_the_densities_of_the_front(make_study):
     (heat,) = density_figures(view)["channel"].data
     by_number = {f"{r.number}": r for r in view.records}
     assert len(heat.x) == len(view.front)
+    layers = [row[0] for row in heat.customdata]
     for column, trial in enumerate(heat.x):
-        expected = [by_number[trial].plan["density"][layer] for layer in heat.y]
+        expected = [by_number[trial].plan["density"][layer] for layer in layers]
         assert np.array(heat.z)[:, column] == pytest.approx(expected, rel=1e-6)
     ratios = [by_number[trial].plan["ratio"] for trial in heat.x]
     assert ratios == sorted(ratios)
 
 
-def test_layers_stand_in_the_models_order_with_a_gap_between_stages(make_study):
+def test_layers_stand_in_the_models_order_below_their_stages(make_study):
     view = View.of(make_study(groups=10))
-    figure = density_figures(view)["channel"]
-    assert list(figure.data[0].y) == [g.name for g in view.tree.groups]
-    assert [s.y0 for s in figure.layout.shapes] == [3.5, 7.5]
+    heat = density_figures(view)["channel"].data[0]
+    stages, inner = heat.y
+    names = [g.name for g in view.tree.groups]
+    assert list(stages) == [g.stage for g in view.tree.groups]
+    assert [f"{s}.{n}" for s, n in zip(stages, inner, strict=True)] == names
+    assert [row[0] for row in heat.customdata] == names
+    assert layer_labels(view, "channel", names[:4]) == names[:4]
 
 
 def test_without_a_tree_the_plans_give_the_order(make_study):
@@ -29,4 +34,3 @@ def test_without_a_tree_the_plans_give_the_order(make_study):
     (study.run / "cache" / "tree.json").unlink()
     figure = density_figures(View.of(study))["channel"]
     assert len(figure.data[0].y) == 10
-    assert figure.layout.shapes == ()

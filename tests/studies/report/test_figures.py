@@ -13,6 +13,8 @@ def test_three_objectives(make_study):
         "hypervolume: trials",
         "hypervolume: time",
         "densities: channel",
+        "sensitivities: channel, activation",
+        "importance: parameters",
     ]
     assert all(isinstance(f, go.Figure) for f in found.values())
 

@@ -47,9 +47,12 @@ def test_everything_is_said_and_nothing_is_loaded(make_study, tmp_path):
         "makes the outputs",
         "RuntimeError: out of memory",
         "hierprune pick",
+        "What the search cost",
+        "2.0 s",
     ):
         assert part in words
-    assert text.tags.count("tr") == 1 + 1 + len(study.front_records())
+    front, cost = 1 + 1 + len(study.front_records()), 1 + 1 + 1
+    assert text.tags.count("tr") == front + cost
 
 
 @pytest.mark.parametrize("trials", [0, 1, 3])
@@ -57,7 +60,7 @@ def test_small_studies(make_study, tmp_path, trials):
     text, words = read(make_study(trials=trials, failures=2), tmp_path)
     assert ("No trial has finished yet" in words) == (trials == 0)
     assert "Failures" in words
-    assert text.tags.count("table") == (1 if trials else 0)
+    assert text.tags.count("table") == (2 if trials else 0)
 
 
 def test_names_and_errors_are_text(make_study, tmp_path):
