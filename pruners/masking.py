@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +70,30 @@ class OverSurvivors:
         return small.new_zeros(x.shape).index_copy(dim, self.stay, small)
 
 
+@dataclass(frozen=True)
+class OverLiving:
+    """The forward of a normalisation without parameters that sees only units that are not faded.
+
+    Attributes:
+        norm: the cut module, where units are missing.
+        whole: the forward of the dense module, where none is.
+    """
+
+    norm: nn.Module
+    whole: Callable[..., Any]
+
+    def __call__(self, x: Tensor, *args: Any, **kwargs: Any) -> Any:
+        """Gather, normalise, scatter; faded positions are zero."""
+        faint = x.abs() < torch.finfo(x.dtype).tiny ** 0.3
+        for dim in dict.fromkeys((x.dim() - 1, 1)):
+            others = [d for d in range(x.dim()) if d != dim]
+            stay = (~faint).sum(others).nonzero().flatten()
+            if 0 < len(stay) < x.shape[dim]:
+                small: Tensor = self.norm(x.index_select(dim, stay), *args, **kwargs)
+                return small.new_zeros(x.shape).index_copy(dim, stay, small)
+        return self.whole(x, *args, **kwargs)
+
+
 def survivors_only(
     masked: nn.Module, small: nn.Module, removed: Mapping[tuple[str, int], Sequence[int]]
 ) -> None:
@@ -78,6 +102,8 @@ def survivors_only(
     for path, module in masked.named_modules():
         if not is_norm(module):
             continue
+        if not [*module.parameters(), *module.buffers()]:
+            module.forward = OverLiving(twins[path], module.forward)
         for name, tensor in module.named_parameters(recurse=False):
             full = f"{path}.{name}" if path else name
             for dim in range(tensor.dim()):

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
+from torch.utils._pytree import tree_map
 
 from ..task import Inputs, forward
+from .copies import copy_model
 from .kernels import DoublePrecision, plain_kernels
 from .rules.state import tensors
-from .surgery import cut, mask
+from .surgery import cut, mask, named_tensors
 from .tree import Group, ModelTree
 
 TOLERANCE = 1e-8
@@ -39,18 +42,43 @@ class Oracle:
         seed: int = 0,
     ) -> None:
         self.generator = torch.Generator().manual_seed(seed)
-        self.model = randomized(copy.deepcopy(model).double().eval(), self.generator)
+        self.model = randomized(copy_model(model).double().eval(), self.generator)
         self.examples = [randomized_inputs(inputs, self.generator) for inputs in examples]
         self.chosen = chosen
-        self.trains = not isinstance(self.attempt(self.model, training=True), str)
+        self.attempt(self.model)  # models in use hold what their forwards keep
+
+    @cached_property
+    def trains(self) -> bool:
+        """Whether the dense model runs in train mode."""
+        return not isinstance(self.attempt(self.model, training=True), str)
+
+    @cached_property
+    def hollow(self) -> nn.Module:
+        """The model without numbers, for sizes alone; itself where the forward needs numbers."""
+        empty = {
+            id(t): nn.Parameter(t.to("meta")) if isinstance(t, nn.Parameter) else t.to("meta")
+            for t in named_tensors(self.model).values()
+        }
+        hollow = copy_model(self.model, empty)
+        return self.model if isinstance(self.attempt(hollow), str) else hollow
 
     def choice(self, n: int) -> int:
         """A random number below ``n``."""
         return int(torch.randint(n, (), generator=self.generator))
 
+    def order(self, n: int) -> list[int]:
+        """The numbers below ``n`` shuffled."""
+        return torch.randperm(n, generator=self.generator).tolist()
+
+    def draw(self, group: Group, low: float, high: float) -> list[int]:
+        """Random units of a group at a density between two; some go, unless ``low`` is 1."""
+        density = low + (high - low) * float(torch.rand((), generator=self.generator))
+        kept = draw(group, density, self.generator)
+        return kept if low == 1 else kept[: group.width - 1]
+
     def crash(self, tree: ModelTree, keep: Mapping[str, Sequence[int]]) -> str:
         """The error of the model cut to ``keep``; empty when it runs."""
-        result = self.attempt(cut(self.model, tree, keep, share=True))
+        result = self.attempt(cut(self.hollow, tree, keep, share=True))
         return result if isinstance(result, str) else ""
 
     def fault(self, tree: ModelTree, keep: Mapping[str, Sequence[int]]) -> str:
@@ -64,17 +92,17 @@ class Oracle:
 
     def fault_in_training(self, tree: ModelTree, keep: Mapping[str, Sequence[int]]) -> str:
         """What is wrong in train mode, dropout left out; empty where the dense model fails too."""
-        if not self.trains:
-            return ""
         small = self.attempt(cut(self.model, tree, keep, share=True), training=True)
         if isinstance(small, str):
-            return small
+            return small if self.trains else ""
         with plain_kernels():
             masked = self.attempt(mask(self.model, tree, keep, share=True), training=True)
+            if isinstance(masked, str) or not (fault := difference(small, masked)):
+                return ""
             again = self.attempt(mask(self.model, tree, keep, share=True), training=True, seed=1)
-        if isinstance(masked, str) or isinstance(again, str) or difference(masked, again):
+        if isinstance(again, str) or difference(masked, again):
             return ""  # random in itself: that it runs is all there is to see
-        return difference(small, masked)
+        return fault
 
     def attempt(
         self, model: nn.Module, *, training: bool = False, seed: int = 0
@@ -82,14 +110,25 @@ class Oracle:
         """All tensors of the chosen outputs for every example, or the error."""
         prepare(model, training)
         double = DoublePrecision()  # type: ignore[no-untyped-call]
+        device = next((p.device for p in model.parameters()), torch.device("cpu"))
         try:
-            with torch.no_grad(), torch.random.fork_rng(devices=[]), double:
+            with torch.no_grad(), torch.random.fork_rng(devices=[]), double, device:
                 torch.manual_seed(seed)
-                outputs = [forward(model, copy.deepcopy(inputs)) for inputs in self.examples]
+                examples = [moved(inputs, device) for inputs in self.examples]
+                outputs = [forward(model, inputs) for inputs in examples]
                 return tuple(t for o in outputs for t in tensors(self.chosen(o)))
         except Exception as error:  # the user's forward may raise anything
             message = str(error).strip().splitlines()
             return f"{type(error).__name__}: {message[0] if message else ''}"
+
+
+def moved(inputs: Inputs, device: torch.device) -> Inputs:
+    """A copy of the inputs on a device."""
+    copies: Inputs = copy.deepcopy(inputs)
+    if device.type == "cpu":
+        return copies
+    there: Inputs = tree_map(lambda v: v.to(device) if isinstance(v, Tensor) else v, copies)
+    return there
 
 
 def prepare(model: nn.Module, training: bool) -> None:

@@ -38,6 +38,8 @@ FIXED_CONFIGURATION = frozenset(
 
 def stored_sizes(module: nn.Module) -> frozenset[str]:
     """Names of integers of a module that need no rule of their own."""
+    if isinstance(module, nn.LayerNorm | nn.RMSNorm) and module.weight is None:
+        return FIXED_CONFIGURATION
     own = [names for kind, names in STORED if isinstance(module, kind)]
     return FIXED_CONFIGURATION.union(*own)
 

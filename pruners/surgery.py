@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UsageError, unknown
+from .copies import copy_model
 from .masking import faded, survivors_only
 from .sizes import update_sizes
 from .tree import Attribute, Group, ModelTree
@@ -89,15 +89,15 @@ def removed_positions(
     for name, kept in keep.items():
         if name not in groups:
             raise unknown("group", name, groups)
-        gone = gone_units(groups[name], kept)
-        same: dict[tuple[tuple[int, ...], ...], list[int]] = {}
-        for c in groups[name].cuts if gone else ():
+        group, gone = groups[name], gone_units(groups[name], kept)
+        same: dict[int, list[int]] = {}
+        for first, c in zip(group.alike, group.cuts, strict=True) if gone else ():
             if c.tensor not in tensors or c.dim >= tensors[c.tensor].dim():
                 raise UsageError(f"the tree cuts {c.tensor!r}, which this model does not have")
-            if c.indices not in same:
-                same[c.indices] = c.positions(gone)
+            if first not in same:
+                same[first] = c.positions(gone)
             key, earlier = (c.tensor, c.dim), union.get((c.tensor, c.dim))
-            union[key] = [*earlier, *same[c.indices]] if earlier else same[c.indices]
+            union[key] = [*earlier, *same[first]] if earlier else same[first]
     return union
 
 
@@ -148,7 +148,7 @@ def shortened(
 def copied(model: nn.Module, changed: Mapping[int, Tensor], share: bool) -> nn.Module:
     """A deep copy of the model in which the tensors of ``changed`` (by id) are replaced."""
     memo: dict[int, Any] = {id(p): p for p in model.parameters()} if share else {}
-    return copy.deepcopy(model, memo | dict(changed))
+    return copy_model(model, memo | dict(changed))
 
 
 def set_attributes(small: nn.Module, tree: ModelTree, keep: Mapping[str, Sequence[int]]) -> None:

@@ -30,6 +30,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..task import Inputs, batch_size, forward
+from .copies import copy_model
 from .depth import find_blocks
 from .grouping import Source, group_units
 from .kernels import plain_kernels
@@ -173,7 +174,7 @@ def run(
     """Label the parameters and run a shadow of the model, which shares them, on the labels."""
     state.samples = batch_size(examples[0])
     state.units.locate = lambda: place(state)
-    shadow = copy.deepcopy(model, {id(p): p for p in model.parameters()})
+    shadow = copy_model(model, {id(p): p for p in model.parameters()})
     sources = tuple(label_sources(shadow, state))
     with ExitStack() as stack:
         stack.enter_context(plain_kernels())

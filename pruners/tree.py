@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from .pattern import parse
@@ -71,6 +72,12 @@ class Group:
     def width(self) -> int:
         """How many units the dense model has here."""
         return self.size or len(self.cuts[0].indices)
+
+    @cached_property
+    def alike(self) -> tuple[int, ...]:
+        """For every cut the number of the first one with the same indices."""
+        first: dict[tuple[tuple[int, ...], ...], int] = {}
+        return tuple(first.setdefault(cut.indices, i) for i, cut in enumerate(self.cuts))
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,13 @@ from torch import nn
 from ..task import Inputs
 from .attributes import Claim, renamed, resolve
 from .bundles import bundle, candidates
-from .oracle import Oracle, draw
+from .oracle import Oracle
 from .tree import Attribute, Excluded, Group, ModelTree
 
-DENSITIES = (0.25, 0.5, 0.75, 1.0)
-"""Of which every group draws its own in a joint check: equal ones would hide couplings."""
-JOINT_CHECKS = 4
+DENSITIES = ((0.125, 0.25), (0.25, 0.5), (0.5, 0.75), (1.0, 1.0))
+"""Ranges that every group goes through in an order of its own: equal densities would hide
+couplings, round ones a size that must be a multiple."""
+JOINT_CHECKS = len(DENSITIES)
 FINAL_CHECKS = 8
 """After something had to be given up: two coupled groups look fine in one check out of three."""
 LATE = "not verified within the time limit"
@@ -104,26 +105,23 @@ class Verification:
     def joint(
         self, groups: Sequence[Group], tree: ModelTree | None = None, checks: int = JOINT_CHECKS
     ) -> Finding:
-        """The first fault of groups cut together, at random widths."""
+        """The first fault of groups cut together, each at widths of all :data:`DENSITIES`."""
         tree = self.tree if tree is None else tree
+        levels = DENSITIES[: len(DENSITIES) - (len(groups) == 1)]  # one alone is never whole
         for number in range(checks if groups else 0):
             if self.late:
                 return Finding(LATE, {})
-            keep = dict(self.draw_widths(groups))
+            at = number % len(levels)
+            if at == 0:
+                orders = [self.oracle.order(len(levels)) for _ in groups]
+            pairs = zip(groups, orders, strict=True)
+            keep = {g.name: self.oracle.draw(g, *levels[order[at]]) for g, order in pairs}
             fault = self.oracle.fault(tree, keep)
             if not fault and number == 0:
                 fault = self.oracle.fault_in_training(tree, keep)
             if fault:
                 return Finding(fault, keep)
         return Finding("", {})
-
-    def draw_widths(self, groups: Sequence[Group]) -> Iterator[tuple[str, list[int]]]:
-        """Random units of every group, at a density of its own; a single group is never whole."""
-        choices = DENSITIES[:-1] if len(groups) == 1 else DENSITIES
-        for group in groups:
-            density = choices[self.oracle.choice(len(choices))]
-            kept = draw(group, density, self.oracle.generator)
-            yield group.name, kept[: group.width - 1] if len(groups) == 1 else kept
 
     def check(self, group: Group, fault_of: Callable[[ModelTree, Keep], str]) -> None:
         """One group on its own; integers that spoil it are dropped, else it has failed."""
@@ -134,7 +132,8 @@ class Verification:
                 faults.append(LATE)
                 break
             trial = replace(self.tree, attributes=attributes)
-            faults.append(fault_of(trial, dict(self.draw_widths([group]))))
+            level = DENSITIES[self.oracle.choice(len(DENSITIES) - 1)]
+            faults.append(fault_of(trial, {group.name: self.oracle.draw(group, *level)}))
             if not faults[-1]:
                 self.tree = trial
                 self.failed.pop(group.name, None)

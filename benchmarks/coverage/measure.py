@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -31,27 +32,41 @@ class Row:
     """What became of one model.
 
     Attributes:
+        suite: that the model belongs to.
         name: of the model.
         params: of the dense model.
         removed: share of the parameters removed with half of the units of every group.
         groups: that can be pruned.
         given_up: groups that failed their check.
         seconds: of CPU time for trace and verification.
-        fault: of the cuts, in a check with another seed than that of the verification.
+        fault: of the cuts, in a check with another seed than that of the verification; or why there
+            is no result.
+        reason: why most of the layers that keep their width do so.
+        wrong: whether a cut that was promised crashes or computes something else.
+        rival: what Torch-Pruning does: the share it removes, or how it fails.
     """
 
+    suite: str
     name: str
     params: int
     removed: float
     groups: int
     given_up: int
     seconds: float
-    fault: str
+    fault: str = ""
+    reason: str = ""
+    wrong: bool = False
+    rival: str = ""
 
     @property
     def passes(self) -> bool:
-        """Pruned by a third of its parameters, and exact."""
+        """Pruned by 30 % of its parameters, and exact."""
         return self.removed >= 0.3 and not self.fault
+
+    @property
+    def rival_passes(self) -> bool:
+        """Whether Torch-Pruning removes 30 % of the parameters and the model still runs."""
+        return self.rival.startswith(("0.", "1.")) and float(self.rival) >= 0.3
 
 
 @contextmanager
@@ -69,7 +84,7 @@ def cpu_limit(seconds: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_PROF, 0)
 
 
-def measure(name: str, model: nn.Module, inputs: Inputs, limit: float) -> Row:
+def measure(suite: str, name: str, model: nn.Module, inputs: Inputs, limit: float) -> Row:
     """Trace, verify, cut by half and at three random plans; at most ``limit`` CPU seconds."""
     params = sum(p.numel() for p in model.parameters())
     start = time.process_time()
@@ -79,11 +94,29 @@ def measure(name: str, model: nn.Module, inputs: Inputs, limit: float) -> Row:
             seconds = time.process_time() - start
             half, fault = judge(model, inputs, tree)
     except OutOfTimeError:
-        return Row(name, params, 0.0, 0, 0, limit, "out of time")
+        return Row(suite, name, params, 0.0, 0, 0, limit, "out of time")
     except Exception as error:
-        return Row(name, params, 0.0, 0, 0, 0.0, f"{type(error).__name__}: {error}"[:80])
-    given_up = sum("check" in e.reason for e in tree.excluded)
-    return Row(name, params, 1 - half / params, len(tree.groups), given_up, seconds, fault)
+        seconds = time.process_time() - start
+        fault = f"{type(error).__name__}: {error}"[:80]
+        return Row(suite, name, params, 0.0, 0, 0, seconds, fault, wrong=True)
+    return Row(
+        suite,
+        name,
+        params,
+        1 - half / params,
+        len(tree.groups),
+        sum("check" in e.reason for e in tree.excluded),
+        seconds,
+        fault,
+        most_common(e.reason for e in tree.excluded),
+        wrong=bool(fault),
+    )
+
+
+def most_common(reasons: Iterable[str]) -> str:
+    """The reason given most often, without the place in the model; no output layers."""
+    told = [r.split(" (")[0].split(", ")[0] for r in reasons if "output" not in r]
+    return Counter(told).most_common(1)[0][0][:100] if told else ""
 
 
 def judge(model: nn.Module, inputs: Inputs, tree: ModelTree) -> tuple[int, str]:

@@ -40,7 +40,18 @@ TORCHVISION = [
     "swin_t",
     "swin_v2_t",
     "maxvit_t",
+    "fcn_resnet50",
+    "deeplabv3_resnet50",
+    "deeplabv3_mobilenet_v3_large",
+    "lraspp_mobilenet_v3_large",
 ]
+BACKBONES = [
+    "resnet50_fpn",
+    "mobilenet_v3_large_fpn",
+    "ssdlite320_mobilenet_v3_large",
+    "ssd300_vgg16",
+]
+"""Of detectors, whose own outputs depend on what is in the image."""
 
 TIMM = [
     "beit_base_patch16_224",
@@ -145,7 +156,25 @@ TIMM = [
 
 def torchvision_models() -> Mapping[str, Build]:
     """Constructors of torchvision, one or two of each family."""
-    return {name: lambda name=name: torchvision_model(name) for name in TORCHVISION}
+    return {name: lambda name=name: torchvision_model(name) for name in TORCHVISION} | {
+        f"{name}_backbone": lambda name=name: detection_backbone(name) for name in BACKBONES
+    }
+
+
+def detection_backbone(name: str) -> tuple[nn.Module, Inputs]:
+    from torchvision.models import detection
+    from torchvision.models.detection import backbone_utils
+
+    if name == "resnet50_fpn":
+        model = backbone_utils.resnet_fpn_backbone(backbone_name="resnet50", weights=None)
+    elif name == "mobilenet_v3_large_fpn":
+        model = backbone_utils.mobilenet_backbone(
+            backbone_name="mobilenet_v3_large", weights=None, fpn=True
+        )
+    else:
+        model = getattr(detection, name)(weights=None, weights_backbone=None).backbone
+    size = 300 if name.startswith("ssd") else 128
+    return model, torch.randn(1, 3, size, size)
 
 
 def torchvision_model(name: str) -> tuple[nn.Module, Inputs]:
@@ -154,6 +183,10 @@ def torchvision_model(name: str) -> tuple[nn.Module, Inputs]:
     inception = name in ("googlenet", "inception_v3")
     size = {"inception_v3": 96, "vit_b_16": 224, "maxvit_t": 224}.get(name, 64)
     options = {"init_weights": False} if inception else {}
+    if name in ("fcn_resnet50", "deeplabv3_resnet50", "deeplabv3_mobilenet_v3_large"):
+        options = {"weights_backbone": None, "aux_loss": True}
+    elif name.startswith("lraspp"):
+        options = {"weights_backbone": None}
     model = models.get_model(name, weights=None, **options)
     return model, torch.randn(2 if inception else 1, 3, size, size)
 
@@ -212,6 +245,13 @@ BOTH = TEXT | {"decoder_input_ids": ids(6, 2)}
 FAMILIES = {
     "bert": ("Bert", "ForSequenceClassification", SMALL, TEXT),
     "roberta": ("Roberta", "ForMaskedLM", SMALL, TEXT),
+    "distilbert": (
+        "DistilBert",
+        "ForSequenceClassification",
+        {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 48, "vocab_size": 50}
+        | {"max_position_embeddings": 32},
+        TEXT,
+    ),
     "electra": ("Electra", "ForSequenceClassification", SMALL | {"embedding_size": 16}, TEXT),
     "albert": ("Albert", "ForSequenceClassification", SMALL | {"embedding_size": 16}, TEXT),
     "gpt2": (
@@ -223,6 +263,14 @@ FAMILIES = {
     "llama": ("Llama", "ForCausalLM", SMALL | {"use_cache": False}, TEXT),
     "llama_gqa": ("Llama", "ForCausalLM", WIDE | {"num_key_value_heads": 2}, TEXT),
     "qwen2": ("Qwen2", "ForCausalLM", WIDE | {"num_key_value_heads": 4}, TEXT),
+    "mistral": ("Mistral", "ForCausalLM", WIDE | {"num_key_value_heads": 2}, TEXT),
+    "opt": (
+        "OPT",
+        "ForCausalLM",
+        {"vocab_size": 50, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+        | {"ffn_dim": 48, "max_position_embeddings": 32, "word_embed_proj_dim": 32},
+        TEXT,
+    ),
     "t5": ("T5", "ForConditionalGeneration", T5 | {"decoder_start_token_id": 0}, BOTH),
     "bart": ("Bart", "ForConditionalGeneration", PAIR, BOTH),
     "vit": (
@@ -230,6 +278,29 @@ FAMILIES = {
         "ForImageClassification",
         VISION | {"image_size": 32, "patch_size": 8},
         {"pixel_values": images()},
+    ),
+    "clip": (
+        "CLIPVision",
+        "ModelWithProjection",
+        VISION | {"image_size": 32, "patch_size": 8, "projection_dim": 24},
+        {"pixel_values": images()},
+    ),
+    "whisper": (
+        "Whisper",
+        "ForConditionalGeneration",
+        {k: v for k, v in PAIR.items() if k != "max_position_embeddings"}
+        | {"num_mel_bins": 20, "max_source_positions": 20, "max_target_positions": 32}
+        | {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1},
+        {"input_features": torch.randn(2, 20, 40), "decoder_input_ids": ids(6, 2)},
+    ),
+    "wav2vec2": (
+        "Wav2Vec2",
+        "ForCTC",
+        SMALL
+        | {"conv_dim": (16, 16, 16), "conv_stride": (5, 2, 2), "conv_kernel": (10, 3, 3)}
+        | {"num_feat_extract_layers": 3, "num_conv_pos_embeddings": 16}
+        | {"num_conv_pos_embedding_groups": 4, "mask_time_prob": 0.0},
+        {"input_values": torch.randn(2, 800)},
     ),
     "swin": (
         "Swin",

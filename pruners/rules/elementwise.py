@@ -14,7 +14,7 @@ EXTRA = (
     "native_dropout bernoulli_ to fill_ zero_ _conj positive resolve_conj resolve_neg tril triu "
     "tril_ triu_ nan_to_num rrelu_with_noise _reshape_copy alias_copy log_sigmoid_forward "
     "masked_fill masked_fill_ uniform_ normal_ bernoulli hardswish hardswish_ floor_divide isclose "
-    "__and__ __or__ dropout "
+    "__and__ __or__ dropout complex polar "
     "zeros_like ones_like full_like empty_like rand_like randn_like randint_like"
 )
 """Element-wise, but without the tag that says so."""

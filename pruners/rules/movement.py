@@ -283,6 +283,19 @@ def index_(state: TraceState, call: Call) -> list[Layers]:
     return [tuple(results)]
 
 
+@rule("view_as_real")
+def view_as_real(state: TraceState, call: Call) -> list[Layers]:
+    """Real and imaginary part along a new last dimension."""
+    return each(state, call, lambda layer: layer.unsqueeze(-1))
+
+
+@rule("view_as_complex")
+def view_as_complex(state: TraceState, call: Call) -> list[Layers]:
+    """The last dimension, of two, taken as real and imaginary part."""
+    require_still(state, call, [call.x.dim() - 1])
+    return each(state, call, lambda layer: layer.select(-1, 0))
+
+
 @rule("gather")
 def gather(state: TraceState, call: Call) -> list[Layers]:
     """One look-up per element along a dimension; units may lie along the others."""

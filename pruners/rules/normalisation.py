@@ -32,8 +32,8 @@ def group_norm(state: TraceState, call: Call) -> list[Layers]:
             state.units.freeze(layer, "group_norm over units laid out in space")
         else:
             state.units.tie_along(unflatten(layer, 1, (call["group"], -1)), [1])
-    if call["weight"] is None and call["group"] == 1:
-        state.freeze(state.layers(call.x), "normalised over units without a weight")
+    if call["weight"] is None and not state.normalising:
+        state.freeze(state.layers(call.x), "normalised over units outside a module called a norm")
     return [per_channel(state, call)] + [()] * (len(call.outputs) - 1)
 
 
@@ -52,10 +52,10 @@ def per_channel(state: TraceState, call: Call) -> Layers:
 def layer_norm(state: TraceState, call: Call) -> list[Layers]:
     """Statistics over the last dimensions, weight and bias of their shape."""
     normalized = range(call.x.dim() - len(call["normalized_shape"]), call.x.dim())
-    if call["weight"] is None:
+    if call["weight"] is None and not state.normalising:
         for layer in state.layers(call.x):
             if any(layer.shape[d] > 1 for d in normalized):
-                state.units.freeze(layer, "normalised over units without a weight")
+                state.units.freeze(layer, "normalised over units outside a module called a norm")
     merged = state.merge([(t, state.layers(t)) for t in call.inputs], call.x.dim())
     state.visit(call.x, merged)
     return [merged] + [()] * (len(call.outputs) - 1)

@@ -1,8 +1,8 @@
 """Rules for operations that gather a dimension into one number, or compare along it.
 
-Over dimensions without units nothing changes. Over units a sum goes on over those that stay; a mean
-or a maximum would become another number, so the units are fixed, except inside a module whose class
-is called a norm: there the statistic over the units that stay is what pruning means.
+Over dimensions without units nothing changes. Over units a sum or a norm goes on over those that
+stay; a mean or a maximum would become another number, so the units are fixed, except in a module
+whose class is called a norm: there the statistic over the units that stay is what pruning means.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from ..labels import Layers, varying
+from .movement import require_still
 from .registry import rule
 from .state import Call, TraceState
 
-STATISTICS = {"mean", "var", "std", "var_mean", "std_mean", "linalg_vector_norm", "norm"}
+STATISTICS = {"mean", "var", "std", "var_mean", "std_mean"}
 
 
 @rule(
@@ -27,6 +28,8 @@ def reduce(state: TraceState, call: Call) -> list[Layers]:
     if "other" in call.arguments:  # max(a, b)
         merged = state.merge([(t, state.layers(t)) for t in call.inputs], call.out.dim())
         return [merged]
+    if state.normalising:
+        state.visit(call.x, state.layers(call.x))
     dims = reduced_dims(call)
     if call.out.dim() == 0 and call.name != "sum":
         state.defer(call.out, state.layers(call.x))
@@ -65,9 +68,10 @@ def allowed(state: TraceState, call: Call) -> bool:
     """Whether a reduction over units means the same over those that stay."""
     if call.name == "sum":
         return True
-    if call.name in ("linalg_vector_norm", "norm") and state.origins(call.x):
-        return True  # weight norm: of a parameter along its inputs
-    return call.name in STATISTICS and bool(state.in_norm) and state.in_norm[-1]
+    if call.name in ("linalg_vector_norm", "norm"):
+        order = call.arguments.get("ord", call.arguments.get("p"))
+        return order is None or float(order) > 0  # a sum of powers
+    return call.name in STATISTICS and state.normalising
 
 
 @rule("_softmax _log_softmax _safe_softmax softmax log_softmax cumsum cumprod logcumsumexp sort")
@@ -81,6 +85,13 @@ def along_dim(state: TraceState, call: Call) -> list[Layers]:
         else:
             layers.append(state.units.tie_along(layer, [dim]))
     return [tuple(layers)] * len(call.outputs)
+
+
+@rule("_fft_r2c _fft_c2r _fft_c2c")
+def fourier(state: TraceState, call: Call) -> list[Layers]:
+    """Fourier transforms along dimensions without units."""
+    require_still(state, call, [d % call.x.dim() for d in call["dim"]])
+    return [state.layers(call.x)]
 
 
 @rule("topk")

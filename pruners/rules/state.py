@@ -144,6 +144,11 @@ class TraceState:
         default_factory=WeakTensorKeyDictionary
     )
 
+    @property
+    def normalising(self) -> bool:
+        """Whether the innermost running module is called a norm."""
+        return bool(self.in_norm) and self.in_norm[-1]
+
     def layers(self, tensor: Tensor) -> Layers:
         """The settled layers of a tensor."""
         version, layers = self._layers.get(tensor, (0, ()))
