@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from ..task import Batch, Task, batch_size, head
 from .uses import LinearUse, features, visit_uses
 
-SAMPLES = 512
+SAMPLES = 1024
+"""Of the train split: a Gram matrix wants more samples than a layer has inputs."""
 MAX_FEATURES = 8192
 """Layers with more input features get no Gram matrix: it would take over 256 MB."""
 MAX_ROWS = 65536
@@ -67,16 +68,18 @@ Statistics = Mapping[str, InputStatistics]
 """By the name of the weight."""
 
 
-def input_statistics(model: nn.Module, calibration: Calibration) -> dict[str, InputStatistics]:
+def input_statistics(
+    model: nn.Module, calibration: Calibration, *, grams: bool = True
+) -> dict[str, InputStatistics]:
     """Statistics of the inputs of every parameter that is used as a matrix.
 
     A parameter that is used in several ways (an embedding that is also the output layer) has no
-    Gram matrix. ``model`` runs in eval mode and is left as it was.
+    Gram matrix; without ``grams`` none has. ``model`` runs in eval mode and is left as it was.
     """
     weights = dict(model.named_parameters())
     sums: dict[str, RunningSum] = {}
     shared: set[str] = set()
-    rows = MAX_ROWS // max(1, len(calibration.batches))
+    rows = MAX_ROWS // max(1, len(calibration.batches)) if grams else 0
 
     def visit(use: LinearUse, x: Tensor) -> None:
         running = sums.setdefault(use.weight, RunningSum(use, weights[use.weight], rows))

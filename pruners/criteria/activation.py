@@ -32,7 +32,7 @@ class ActivationWeighted:
         magnitudes = {n: p.abs() for n, p in matrices(model).items()}
         fed = dict(magnitudes)
         measured = set()
-        for name, stats in input_statistics(model, calibration).items():
+        for name, stats in input_statistics(model, calibration, grams=False).items():
             if stats.use.groups == 1:
                 shape = [1] * magnitudes[name].dim()
                 shape[stats.use.in_dim] = -1
