@@ -317,13 +317,30 @@ def export(folder: Path, format: str, out: Path | None) -> None:
 @cli.command()
 @run_argument
 @click.option("--out", type=click.Path(path_type=Path), help="[RUN/report.html]")
-def report(run: Path, out: Path | None) -> None:
-    """Write one self-contained HTML page about RUN."""
+@click.option(
+    "--figures",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help='Write the figures as PNG and SVG too (pip install "hierprune[figures]").',
+)
+def report(run: Path, out: Path | None, figures: Path | None) -> None:
+    """Write one self-contained HTML page about RUN.
+
+    It shows the front, the search, the layers, what mattered, and the commands that pick a model.
+
+    \b
+    Examples:
+      hierprune report runs/first
+      hierprune report runs/first --out first.html --figures figures
+    """
     from .live import say
-    from .studies.report import write_report
+    from .studies.report import write_figures, write_report
     from .studies.study import Study
 
-    say(f"wrote {write_report(Study.open(run), out or run / 'report.html')}")
+    study = Study.open(run)
+    if figures is not None:
+        say(f"wrote {len(write_figures(study, figures))} figures to {figures}")
+    say(f"wrote {write_report(study, out or run / 'report.html')}")
 
 
 @cli.command()

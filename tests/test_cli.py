@@ -316,6 +316,7 @@ OUT = {
     "out-file": bad("pick study --out stripes.py", "stripes.py is no folder"),
     "out-below-file": bad("pick study --out stripes.py/x", "stripes.py is no folder"),
     "out-report": bad("report study --out stripes.py/x.html", "stripes.py"),
+    "figures-file": bad("report study --figures stripes.py", "stripes.py", "no folder"),
     "weights-half": bad(
         "verify picked", "model.safetensors is damaged", spoil=halve("picked/model.safetensors")
     ),

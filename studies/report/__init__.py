@@ -2,5 +2,6 @@
 
 from .figures import figures
 from .page import write_report
+from .picture import write_figures
 
-__all__ = ["figures", "write_report"]
+__all__ = ["figures", "write_figures", "write_report"]
