@@ -44,7 +44,7 @@ def group_units(
     model: nn.Module, state: TraceState, sources: Sequence[Source]
 ) -> tuple[ModelTree, tuple[Claim, ...]]:
     """The tree of a finished trace, not yet verified, and the integers that may follow it."""
-    named = named_clusters(state, sources)
+    named = named_clusters(state, sources, dict(model.named_parameters()))
     names = unique(owner(product.parameter) for product, _ in named)
     weights = weight_groups(model, state)
     stages = stage_names(list(dict.fromkeys([*names, *(name for name, _ in weights)])))
@@ -72,12 +72,16 @@ def group_units(
 
 
 def named_clusters(
-    state: TraceState, sources: Sequence[Source]
+    state: TraceState, sources: Sequence[Source], parameters: Container[str]
 ) -> list[tuple[Product, list[Unit]]]:
-    """Units that are cut from the same tensors, with what makes them, in forward order."""
+    """Units that are cut from the same tensors, with what makes them, in forward order.
+
+    Those of buffers alone (the slots of a cache) are left out: they cost nothing.
+    """
     clusters: dict[tuple[tuple[int, int], ...], list[Unit]] = defaultdict(list)
     for unit in find_units(state, sources):
-        clusters[unit.signature].append(unit)
+        if any(sources[s].tensor in parameters for s in unit.positions):
+            clusters[unit.signature].append(unit)
     made = first_products(state)
     last = len(state.products)
     ordered = sorted(clusters.values(), key=lambda units: made.get(units[0].root, last))

@@ -107,16 +107,21 @@ class Oracle:
     def attempt(
         self, model: nn.Module, *, training: bool = False, seed: int = 0
     ) -> tuple[Tensor, ...] | str:
-        """All tensors of the chosen outputs for every example, or the error."""
+        """All tensors of the chosen outputs for every example, or the error.
+
+        Behind them come the single numbers that the Python code took decisions by, since other
+        inputs may lead to other ones.
+        """
         prepare(model, training)
-        double = DoublePrecision()  # type: ignore[no-untyped-call]
+        double = DoublePrecision()
         device = next((p.device for p in model.parameters()), torch.device("cpu"))
         try:
             with torch.no_grad(), torch.random.fork_rng(devices=[]), double, device:
                 torch.manual_seed(seed)
                 examples = [moved(inputs, device) for inputs in self.examples]
                 outputs = [forward(model, inputs) for inputs in examples]
-                return tuple(t for o in outputs for t in tensors(self.chosen(o)))
+                given = tuple(t for o in outputs for t in tensors(self.chosen(o)))
+                return (*given, *double.decisions)
         except Exception as error:  # the user's forward may raise anything
             message = str(error).strip().splitlines()
             return f"{type(error).__name__}: {message[0] if message else ''}"

@@ -32,6 +32,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from ..task import Inputs, batch_size, forward
 from .copies import copy_model
 from .depth import find_blocks
+from .examples import woken
 from .grouping import Source, group_units
 from .kernels import plain_kernels
 from .labels import UnitSpace, along, varying
@@ -40,6 +41,7 @@ from .oracle import Oracle
 from .rules import RULES, Call, TraceState, UnknownCaseError
 from .rules.elementwise import factory, is_pointwise, pointwise
 from .rules.state import Rows, tensors
+from .traceable import higher_order_refused, require_traceable
 from .tree import ModelTree
 from .uses import find_uses, mark_readers
 from .verify import Verification
@@ -49,6 +51,10 @@ LIBRARY = (
     str(Path(__file__).parent),
     forward.__code__.co_filename,
 )
+
+
+LEAVING = {"numpy", "tolist", "__array__", "__dlpack__", "data_ptr"}
+"""Functions that take the numbers of a tensor where no operation can be followed."""
 
 
 def build_tree(
@@ -68,14 +74,19 @@ def build_tree(
         model: any module; parameters need not require gradients.
         example_inputs: what one forward takes; the batch dimension first, 1 or 2 samples.
         verify: check every group against the masked dense model and drop what differs.
-        more_inputs: further examples, for models that take another way with other inputs.
+        more_inputs: further examples, for models that take another way with other inputs; where
+            modules sleep, redrawn inputs are tried first.
         outputs: names (of a mapping) or positions (of a list or tuple) of the outputs that must
             keep their width; by default all.
         seconds: after so much time operations are taken as unknown and checks as failed, so
             that what was found until then is given.
+
+    Raises:
+        UsageError: a model whose forward cannot be followed.
     """
+    require_traceable(model)
     deadline = time.monotonic() + seconds
-    examples = [example_inputs, *more_inputs]
+    examples = woken(model, [example_inputs, *more_inputs])
     chosen = partial(choose, outputs)
     scout = run(model, examples, chosen, TraceState(UnitSpace(unite=False), deadline=deadline))
     state = TraceState(UnitSpace(), rows=head_rows(scout.state), deadline=deadline)
@@ -118,6 +129,9 @@ class FunctionNames(TorchFunctionMode):
     ) -> Any:
         """One call."""
         self.state.function = getattr(func, "__name__", "")
+        if self.state.function in LEAVING and isinstance(args[0], Tensor):
+            self.state.operation = self.state.function
+            self.state.freeze(self.state.layers(args[0]), "read by code that is not PyTorch's")
         return func(*args, **(kwargs or {}))
 
 
@@ -157,12 +171,20 @@ def follow(state: TraceState, func: Any, call: Call) -> None:
         if rule is None:
             raise UnknownCaseError(f"enters {call.name}, which has no rule")
         results = rule(state, call)
-    except (UnknownCaseError, RuntimeError, IndexError, ValueError, KeyError) as error:
-        for tensor in call.inputs:
-            state.freeze(state.layers(tensor), str(error) or f"enters {call.name}")
+    except UnknownCaseError as error:
+        freeze_inputs(state, call, str(error))
+        return
+    except (RuntimeError, IndexError, ValueError, KeyError):
+        freeze_inputs(state, call, f"enters {call.name} in a way no rule covers")
         return
     for out, layers in zip(call.outputs, results, strict=True):
         state.label(out, layers)
+
+
+def freeze_inputs(state: TraceState, call: Call, reason: str) -> None:
+    """Fix everything that enters a call."""
+    for tensor in call.inputs:
+        state.freeze(state.layers(tensor), reason)
 
 
 def run(
@@ -179,6 +201,7 @@ def run(
     with ExitStack() as stack:
         stack.enter_context(plain_kernels())
         stack.enter_context(module_names(shadow, state))
+        stack.enter_context(higher_order_refused())
         outputs = passes(shadow, examples, state)
     state.operation = ""
     for tensor in tensors([chosen(o) for o in outputs]):

@@ -19,7 +19,7 @@ from .bundles import bundle, candidates
 from .oracle import Oracle
 from .tree import Attribute, Excluded, Group, ModelTree
 
-DENSITIES = ((0.125, 0.25), (0.25, 0.5), (0.5, 0.75), (1.0, 1.0))
+DENSITIES = ((0.0, 0.25), (0.25, 0.5), (0.5, 0.75), (1.0, 1.0))
 """Ranges that every group goes through in an order of its own: equal densities would hide
 couplings, round ones a size that must be a multiple."""
 JOINT_CHECKS = len(DENSITIES)

@@ -267,20 +267,66 @@ def index_select(state: TraceState, call: Call) -> list[Layers]:
 @rule("index _unsafe_index")
 def index_(state: TraceState, call: Call) -> list[Layers]:
     """Advanced indexing: the same look-up on the labels."""
-    indices = call["indices"]
-    picked = [d for d, index in enumerate(indices) if index is not None]
+    where = numbers(call["indices"])
     for index in call.inputs[1:]:
         state.freeze(state.layers(index), "used as an index")
-    results = []
     for layer in state.layers(call.x):
-        for d in picked:
+        for d in picked(where):
             pickable(state, layer, d)
-        results.append(
-            widen(layer, call.x.shape, picked)[
-                tuple(slice(None) if index is None else index for index in indices)
-            ]
-        )
-    return [tuple(results)]
+    return [look_up(call.x, state.layers(call.x), where)]
+
+
+Places = tuple[Tensor | slice, ...]
+"""What stands in the brackets of an advanced look-up, dimension by dimension."""
+
+
+def numbers(indices: Sequence[Tensor | None]) -> Places:
+    """Indices with masks turned into the numbers of what they pick."""
+    places: list[Tensor | slice] = []
+    for index in indices:
+        if index is not None and index.dtype is torch.bool:
+            places.extend(index.nonzero().unbind(1))
+        else:
+            places.append(slice(None) if index is None else index)
+    return tuple(places)
+
+
+def picked(places: Places) -> list[int]:
+    """The dimensions whose positions are picked by number."""
+    return [d for d, place in enumerate(places) if isinstance(place, Tensor)]
+
+
+def look_up(tensor: Tensor, layers: Layers, places: Places) -> Layers:
+    """The layers of ``tensor[places]``."""
+    return tuple(widen(layer, tensor.shape, picked(places))[places] for layer in layers)
+
+
+@rule("index_put index_put_ _index_put_impl_")
+def index_put(state: TraceState, call: Call) -> list[Layers]:
+    """Rows without units picked by number are overwritten: ``x[index] = values``."""
+    where = numbers(call["indices"])
+    require_still(state, call, picked(where))
+    for index in call.inputs[1:-1]:
+        state.freeze(state.layers(index), "used as an index")
+    spot, values = call.x[where], call["values"]
+    own = state.units.settle(look_up(call.x, state.layers(call.x), where))
+    merged = state.merge([(spot, own), (values, state.layers(values))], spot.dim())
+    known = {d for layer in own for d in varying(layer)}
+    state.freeze([m for m in merged if not known.issuperset(varying(m))], "written by number")
+    return [state.layers(call.x)]
+
+
+@rule("index_add index_add_ index_copy index_copy_")
+def index_add(state: TraceState, call: Call) -> list[Layers]:
+    """Rows without units are added to, or overwritten, at the numbers of an index."""
+    require_still(state, call, [call["dim"] % call.x.dim()])
+    state.freeze(state.layers(call["index"]), "used as an index")
+    source = call["source"]
+    operands = [(call.x, state.layers(call.x)), (source, state.layers(source))]
+    merged = state.merge(operands, call.x.dim())
+    known = {d for layer in state.layers(call.x) for d in varying(layer)}
+    state.freeze([m for m in merged if not known.issuperset(varying(m))], "written by number")
+    return [state.layers(call.x)]
 
 
 @rule("view_as_real")
