@@ -22,7 +22,7 @@ TASKS ?= lenet5-mnist resnet20-fashion gru-g2p minilm-sentiment crepe-pitch
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[demo,onnx,figures,dev]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[demo,images,onnx,figures,tensorboard,mlflow,wandb,dev]"
 	touch $(INSTALLED)
 
 $(ZOO)/.installed: pyproject.toml

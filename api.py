@@ -40,6 +40,7 @@ def launch(
     address: str | None = None,
     timeout: float | None = None,
     trial_timeout: float | None = None,
+    track: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Study:
     """Search for smaller models of a task.
@@ -70,6 +71,7 @@ def launch(
         address: of a Ray cluster.
         timeout: seconds after which no trial is started.
         trial_timeout: seconds after which a single trial is killed.
+        track: ``"tensorboard"``, ``"mlflow"``, ``"wandb"``: tell every trial to these too.
         progress: hears what happens.
 
     Returns:
@@ -80,7 +82,7 @@ def launch(
         RuntimeError: nearly all trials fail.
     """
     given = dict(locals())
-    for name in ("granularity", "objectives", "criterion", "allocation", "where"):
+    for name in ("track", "granularity", "objectives", "criterion", "allocation", "where"):
         if given[name] is not None:
             given[name] = as_names(given[name])
     return launch_study(task, run, request_from(given), means_from(given), progress)
@@ -95,6 +97,7 @@ def resume(
     address: str | None = None,
     timeout: float | None = None,
     trial_timeout: float | None = None,
+    track: Sequence[str] = (),
     task: Task | None = None,
     progress: Progress | None = None,
 ) -> Study:
@@ -108,6 +111,7 @@ def resume(
         address: see :func:`launch`.
         timeout: see :func:`launch`.
         trial_timeout: see :func:`launch`.
+        track: see :func:`launch`; without names those used before.
         task: needed when the study was given a Python object.
         progress: hears what happens.
 
@@ -115,7 +119,8 @@ def resume(
         UsageError: the folder holds no study, or model or data are not those of the study.
         RuntimeError: nearly all trials fail.
     """
-    return resume_study(run, trials, means_from(dict(locals())), progress, task)
+    given = {**locals(), "track": as_names(track)}
+    return resume_study(run, trials, means_from(given), progress, task)
 
 
 def as_names(value: Any) -> tuple[str, ...]:

@@ -258,6 +258,14 @@ means_options = stacked(
     click.option("--timeout", type=duration, help="Start no trial after this time: 90s, 30m, 2h."),
     click.option("--trial-timeout", type=duration, help="Kill a single trial after this time."),
     click.option(
+        "--track",
+        multiple=True,
+        metavar="NAME",
+        shell_complete=words("tensorboard", "mlflow", "wandb"),
+        help="Tell every trial to tensorboard, mlflow or wandb too (pip install "
+        '"hierprune[NAME]"). Repeatable. [on resume: as before]',
+    ),
+    click.option(
         "--progress",
         metavar="FORM",
         default="auto",

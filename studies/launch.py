@@ -33,6 +33,7 @@ from .source import TaskSource
 from .standing import Standing
 from .storage import open_database, open_storage
 from .study import Study, study_name
+from .trackers.tracking import track
 from .trial import Ask, Outcome, Tell
 
 MAX_WORKERS = 4
@@ -184,9 +185,11 @@ def go_on(study: Study, means: Means, progress: Progress, journey: Journey | Non
         Ledger(
             storage, study.run, record.directions, proposer, record.n_trials, name=name
         ) as ledger,
+        track(means.track, study.run, record, progress) as tracking,
     ):
-        watched = Watched(make_executor(means, study.run), ledger, Standing(record), progress)
+        watched = Watched(make_executor(means, study.run), ledger, Standing(record), tracking)
         ledger.recover()
+        tracking.tell(t for t in ledger.trials() if t.state.is_finished())
         drive(ledger, watched, recipe, stop)
         failing = ledger.failing()
     if failing:

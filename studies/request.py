@@ -12,6 +12,7 @@ from ..objectives.constraint import Constraint
 from ..pruners.plan import Recovery
 from ..search.space import SpaceOptions
 from ..search.strategy import DEFAULT_STRATEGY, strategy
+from .trackers.registry import check_trackers
 
 DEFAULT_TRIALS = 60
 EXECUTORS = ("local", "ray")
@@ -80,6 +81,7 @@ class Means:
         address: of a Ray cluster; ``None`` starts one on this machine.
         timeout: seconds after which no trial is started; ``None`` for no limit.
         trial_timeout: seconds after which one trial counts as hung.
+        track: names of trackers; none given, those that the run used before.
     """
 
     executor: str = "local"
@@ -87,11 +89,13 @@ class Means:
     address: str | None = None
     timeout: float | None = None
     trial_timeout: float | None = None
+    track: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check ranges and names."""
         if self.executor not in EXECUTORS:
             raise unknown("executor", self.executor, EXECUTORS)
+        check_trackers(self.track)
         for name in ("timeout", "trial_timeout"):
             value = getattr(self, name)
             if value is not None and value <= 0:

@@ -72,7 +72,7 @@ def enter_folder(folder: Path) -> None:
         sys.path.remove(entry)
     sys.path.insert(0, entry)
     _folders.add(entry)
-    for name in [n for n, m in sys.modules.items() if home_of(m) in _folders - {entry}]:
+    for name in [n for n, m in list(sys.modules.items()) if home_of(m) in _folders - {entry}]:
         if shadows(folder, name.partition(".")[0]):
             del sys.modules[name]
     importlib.invalidate_caches()

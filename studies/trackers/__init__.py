@@ -1,0 +1,1 @@
+"""Trials told to TensorBoard, MLflow or Weights & Biases, beside the record of the study."""
