@@ -15,7 +15,7 @@ INSTALLED := $(VENV)/.installed
 
 ROUNDS ?= 20
 ZOO ?= .venv-zoo
-SUITES ?= structures transformers torchvision timm
+SUITES ?= structures traps transformers torchvision timm
 TASKS ?= lenet5-mnist resnet20-fashion gru-g2p minilm-sentiment crepe-pitch
 
 .PHONY: demo test check bench bench-cluster bench-coverage bench-recovery chaos clean

@@ -25,7 +25,7 @@ from hierprune.task import Inputs
 from .measure import OutOfTimeError, Row, cpu_limit, measure
 from .rivals import torch_pruning
 from .rows import append, code_version, read, table
-from .structures import STRUCTURES
+from .structures import STRUCTURES, TRAPS
 from .suites import Build, timm_models, torchvision_models, transformers_models
 
 
@@ -34,11 +34,17 @@ def structures() -> Mapping[str, Build]:
     return {name: lambda s=s: (s.build(), s.inputs()) for name, s in STRUCTURES.items()}
 
 
+def traps() -> Mapping[str, Build]:
+    """Networks that are easily cut wrongly; what counts is that none is."""
+    return {name: lambda t=t: (t.build(), t.inputs(2)) for name, t in TRAPS.items()}
+
+
 SUITES = {
     "structures": structures,
     "transformers": transformers_models,
     "torchvision": torchvision_models,
     "timm": timm_models,
+    "traps": traps,
 }
 
 

@@ -33,6 +33,34 @@ def structure(inputs: Callable[[], Inputs]) -> Callable[[Callable[[], nn.Module]
     return register
 
 
+@dataclass(frozen=True)
+class Trap:
+    """A small network that is easily cut wrongly.
+
+    Attributes:
+        name: what lies in wait.
+        build: gives the network.
+        inputs: a batch of so many samples.
+    """
+
+    name: str
+    build: Callable[[], nn.Module]
+    inputs: Callable[[int], Tensor]
+
+
+TRAPS: dict[str, Trap] = {}
+
+
+def trap(inputs: Callable[[int], Tensor]) -> Callable[[Callable[[], nn.Module]], Callable]:
+    """Register a class or function that builds a network, under its name."""
+
+    def register(build: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
+        TRAPS[build.__name__] = Trap(build.__name__, build, inputs)
+        return build
+
+    return register
+
+
 def image(channels: int = 3, size: int = 16) -> Callable[[], Tensor]:
     return lambda: torch.randn(2, channels, size, size)
 
