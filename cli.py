@@ -267,6 +267,30 @@ def pick(
 
 
 @cli.command()
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B")
+@json_option
+def compare(a: str, b: str, as_json: bool) -> None:
+    """Put two models side by side: scores, decisions, and what is kept of every layer.
+
+    A and B are folders that 'pick --out' wrote, or trials as RUN:TRIAL.
+
+    \b
+    Examples:
+      hierprune compare runs/first:12 runs/first:30
+      hierprune compare picked runs/first:30
+    """
+    from .studies.compare import compare as put_side_by_side
+    from .terminal import show_comparison, show_json
+
+    found = put_side_by_side(a, b)
+    if as_json:
+        show_json(found.to_json())
+    else:
+        show_comparison(found)
+
+
+@cli.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @json_option
 def verify(folder: Path, as_json: bool) -> None:

@@ -75,6 +75,7 @@ class Task:
         example_inputs: what one forward takes, batch of 1 or 2; default: the head of ``val``.
         training: set when ``build_model`` gives an untrained model.
         data: what to call the data in everything printed.
+        licence: of the data, for the card of a picked model.
 
     The three splits are iterables of ``(inputs, targets)``, or functions without arguments that
     give one (built late, on the worker). They must be disjoint.
@@ -92,6 +93,7 @@ class Task:
     example_inputs: Inputs | None = None
     training: Training | None = None
     data: str = ""
+    licence: str = ""
 
     def batches(self, split: Split) -> Batches:
         """The batches of one split; a function is called anew at every call."""

@@ -18,7 +18,8 @@ from rich.text import Text
 
 from .live import say
 from .search.history import Record
-from .studies.card import number
+from .studies.card import bar, number
+from .studies.compare import Comparison
 from .studies.export import Exported
 from .studies.picked import Picked
 from .studies.run_record import ObjectiveInfo, RunRecord
@@ -145,6 +146,47 @@ def show_picked(picked: Picked, folder: Path | None) -> None:
         say(f"wrote {folder}; load it with: hierprune.load({str(folder)!r})")
     else:
         say("nothing written; pass --out DIR to keep it")
+
+
+def show_comparison(found: Comparison) -> None:
+    """Scores, decisions and densities of two models."""
+    units = {**found.a.units, **found.b.units}
+    scores = list(found.scores())
+    names = [
+        f"{row.name}, {units[row.name]}" if units.get(row.name) else row.name for row in scores
+    ]
+    decisions = found.decisions()
+    left = [*(number(row.a) for row in scores), *(a for _, a, _ in decisions)]
+    right = [*(number(row.b) for row in scores), *(b for _, _, b in decisions)]
+    change = [signed(row.difference) for row in scores] + [""] * len(decisions)
+    columns = [
+        Column("", [*names, *(name for name, _, _ in decisions)], False),
+        Column(found.a.name, left),
+        Column(found.b.name, right),
+        Column("difference", change),
+    ]
+    show(table("Scores and decisions; scores of the validation split, if not said", columns))
+    kept = found.densities()
+    columns = [
+        Column("group", [row.name for row in kept], False),
+        Column(found.a.name, [share(row.a) for row in kept], False),
+        Column(found.b.name, [share(row.b) for row in kept], False),
+    ]
+    show(table("Share of the units kept", columns))
+    if not found.same_dense:
+        say("these two were not pruned from the same dense weights")
+
+
+def signed(value: float | None) -> str:
+    """A difference with its sign."""
+    if value is None:
+        return ""
+    return "=" if value == 0 else f"{'+' if value > 0 else '-'}{number(abs(value))}"
+
+
+def share(value: float | None) -> str:
+    """A density with a bar; a dash where the plan does not name the group."""
+    return "-" if value is None else f"{bar(value)[::2]} {value:7.2%}"
 
 
 def show_verified(found: Verified) -> None:

@@ -27,6 +27,7 @@ from ..search.space import SpaceOptions
 from ..task import Task
 from .dense import default_cache, dense_model
 from .fingerprint import data_sha256
+from .machine import machine
 from .pending import Pending
 from .prepare import CACHE, check_prunable, fill_saliency, hierarchy, landscapes, prepare
 from .progress import Progress
@@ -130,6 +131,8 @@ def make_record(
         dense=dense_info(task, dense, measures),
         versions={"hierprune": __version__} | {p: importlib.metadata.version(p) for p in PACKAGES},
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        machine=machine(),
+        licence=task.licence,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,44 +13,55 @@ if TYPE_CHECKING:
     from .picked import Picked
 
 BAR = 20
+PICTURE = "kept.svg"
 
 
 def card(picked: Picked, folder: Path) -> str:
     """Markdown for people."""
+    sections = {
+        "Why this one": [f"- {reason}" for reason in picked.why],
+        "Scores": scores(picked),
+        "What was kept": kept(picked),
+        "What became of the layers": layers(picked),
+        "How to load it": loading(picked, folder),
+        "Where it comes from": origin(picked),
+    }
+    lines = [f"# {picked.record.task}, pruned: trial {picked.trial}", "", summary(picked), ""]
+    for heading, content in sections.items():
+        if content:
+            lines += [f"## {heading}", "", *content, ""]
+    return "\n".join(lines)
+
+
+def summary(picked: Picked) -> str:
+    """The plan in one sentence."""
     record, plan = picked.record, picked.plan
-    source = "" if record.source is not None else ", task=task"
-    return "\n".join(
-        [
-            f"# {record.task}, pruned: trial {picked.trial}",
-            "",
-            f"{plan.granularity} pruning of {record.task}"
-            + (f" on {record.data}" if record.data else "")
-            + f": {plan.ratio:.1%} of the {plan.budget} removed, ranked by {plan.criterion}, "
-            f"split by {plan.allocation}, recovered by {recovery_text(picked)}.",
-            "",
-            "## Scores",
-            "",
-            *scores(picked),
-            "",
-            "Validation scores chose this model, so they flatter it a little; the test split was "
-            "read once, when it was picked.",
-            "",
-            "## What was kept",
-            "",
-            *layers(picked),
-            "",
-            "## How to load it",
-            "",
-            "```python",
-            "import hierprune",
-            "",
-            f'model = hierprune.load("{folder.name}"{source})',
-            "```",
-            "",
-            f"Dense weights SHA-256 {record.dense.sha256[:16]}; made by hierprune {__version__}.",
-            "",
-        ]
+    on = f" on {record.data}" if record.data else ""
+    return (
+        f"{plan.granularity} pruning of {record.task}{on}: {plan.ratio:.1%} of the {plan.budget} "
+        f"removed, ranked by {plan.criterion}, split by {plan.allocation}, "
+        f"recovered by {recovery_text(picked)}."
     )
+
+
+def loading(picked: Picked, folder: Path) -> list[str]:
+    """The code that runs it."""
+    source = "" if picked.record.source is not None else ", task=task"
+    load = f'model = hierprune.load("{folder.name}"{source})'
+    return ["```python", "import hierprune", load, "outputs = model(inputs)", "```"]
+
+
+def origin(picked: Picked) -> list[str]:
+    """Data, weights and software."""
+    record = picked.record
+    licence = f", licence {record.licence}" if record.licence else ""
+    data = [f"Data: {record.data}{licence}."] if record.data or licence else []
+    software = ", ".join(f"{name} {version}" for name, version in record.versions.items())
+    return [
+        *data,
+        f"Dense weights: SHA-256 {record.dense.sha256[:16]}. Study: begun {record.created}, "
+        f"seed {record.seed}, {software}. Card by hierprune {__version__}.",
+    ]
 
 
 def recovery_text(picked: Picked) -> str:
@@ -63,24 +75,32 @@ def recovery_text(picked: Picked) -> str:
     return ", ".join(text for used, text in steps if used) or "nothing"
 
 
-def scores(picked: Picked) -> Iterable[str]:
-    """Validation and test scores beside the dense model's."""
+def scores(picked: Picked) -> list[str]:
+    """Validation and test scores with their 95 % intervals, beside the dense model's."""
     dense = picked.record.dense
-    rows = []
-    for name, value in picked.values.items():
-        low, high = picked.interval.get(name, (None, None))
-        span = "" if low is None or high is None else f" ({number(low)} to {number(high)})"
-        rows.append(
-            [
-                name,
-                number(dense.values[name]),
-                f"{number(value)}{span}",
-                number(picked.dense_test.get(name)),
-                number(picked.test.get(name)),
-            ]
-        )
+    sides = [
+        (dense.values, dense.interval),
+        (picked.values, picked.interval),
+        (picked.dense_test, picked.dense_test_interval),
+        (picked.test, picked.test_interval),
+    ]
+    units = {o.name: f"{o.name} [{o.unit}]" if o.unit else o.name for o in picked.record.measured}
+    rows = [
+        [units.get(name, name), *(score(values, spans, name) for values, spans in sides)]
+        for name in picked.values
+    ]
     head = ["", "dense, validation", "pruned, validation", "dense, test", "pruned, test"]
-    return table(head, rows)
+    remark = (
+        "In brackets: 95 % intervals. Validation scores chose this model, so they flatter it a "
+        "little; the test split was read once, when it was picked."
+    )
+    return [*table(head, rows), "", remark, *(["", picked.latency] if picked.latency else [])]
+
+
+def score(values: Mapping[str, float], spans: Mapping[str, tuple[float, float]], name: str) -> str:
+    """A value with its interval."""
+    span = f" ({number(spans[name][0])} to {number(spans[name][1])})" if name in spans else ""
+    return number(values.get(name)) + span
 
 
 def number(value: float | None) -> str:
@@ -96,16 +116,53 @@ def number(value: float | None) -> str:
     return f"{value:#.4g}"
 
 
-def layers(picked: Picked) -> Iterable[str]:
-    """Kept share of every group, with a bar."""
+def kept(picked: Picked) -> list[str]:
+    """Kept share of every group, with a bar, and where to see which."""
     keep: Mapping[str, Sequence[int]] = picked.plan.keep or {}
     rows = []
     for group, density in picked.plan.density.items():
-        filled = max(1, round(density * BAR))
-        kept = len(keep[group]) if group in keep else None
-        units = "" if kept is None else f"{round(kept / density)} -> {kept}"
-        rows.append([group, units, f"{density:.2%}", "#" * filled + "." * (BAR - filled)])
-    return table(["group", "units", "density", ""], rows)
+        count = len(keep[group]) if group in keep else None
+        units = "" if not count or not density else f"{round(count / density)} -> {count}"
+        rows.append([group, units, f"{density:.2%}", bar(density)])
+    picture = ["", f"![Units kept, layer by layer]({PICTURE})"] if picked.picture else []
+    return [*table(["group", "units", "density", ""], rows), *picture]
+
+
+def layers(picked: Picked) -> list[str]:
+    """Shape and parameters of every layer before and after, with a bar."""
+    rows = [
+        [
+            change.name,
+            shape(change.before),
+            shape(change.after) if change.after else "gone",
+            f"{math.prod(change.before):,}",
+            f"{change.kept:,}",
+            bar(change.share),
+        ]
+        for change in picked.changes
+    ]
+    if not rows:
+        return []
+    return table(["layer", "shape", "pruned", "parameters", "not zero", ""], rows)
+
+
+def shape(sizes: Sequence[int]) -> str:
+    """Sizes of a weight.
+
+    >>> shape((20, 1, 5, 5))
+    '20 x 1 x 5 x 5'
+    """
+    return " x ".join(map(str, sizes))
+
+
+def bar(share: float) -> str:
+    """A share in blocks.
+
+    >>> bar(0.25)
+    '█████░░░░░░░░░░░░░░░'
+    """
+    filled = max(1, round(share * BAR)) if share > 0 else 0
+    return "█" * filled + "░" * (BAR - filled)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

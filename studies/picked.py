@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,15 @@ from ..pruners.plan import PruningPlan
 from ..pruners.prune import shrink
 from ..pruners.tree_cache import find_tree
 from ..task import Task
-from .card import card
+from .card import PICTURE, card
+from .changes import Change
 from .run_record import RunRecord
 from .source import TaskSource
 
 WEIGHTS = "model.safetensors"
 PLAN = "plan.json"
 CARD = "card.md"
+Intervals = Mapping[str, tuple[float, float]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +41,12 @@ class Picked:
         test: measured on the test split now.
         dense_test: the dense model on the test split.
         record: of the study.
+        test_interval: 95 % intervals of ``test``.
+        dense_test_interval: of ``dense_test``.
+        why: it was picked, in sentences.
+        latency: how it is known, in a sentence; ``""`` where it was not measured.
+        changes: what became of every layer.
+        picture: of the units kept, as SVG.
     """
 
     trial: int
@@ -49,9 +57,17 @@ class Picked:
     test: Mapping[str, float]
     dense_test: Mapping[str, float]
     record: RunRecord
+    test_interval: Intervals = field(default_factory=dict)
+    dense_test_interval: Intervals = field(default_factory=dict)
+    why: Sequence[str] = ()
+    latency: str = ""
+    changes: Sequence[Change] = ()
+    picture: str = ""
 
     def save(self, folder: str | Path) -> Path:
-        """Write ``model.safetensors``, ``plan.json`` and ``card.md``; the folder is made.
+        """Write ``model.safetensors``, ``plan.json``, ``card.md`` and ``kept.svg``.
+
+        The folder is made where it is not there.
 
         Raises:
             UsageError: the folder exists and holds something else.
@@ -64,9 +80,15 @@ class Picked:
             "trial": self.trial,
             "task": task_json(self.record),
             "test": dict(self.test),
+            "dense_test": dict(self.dense_test),
+            "values": dict(self.values),
+            "interval": {k: list(v) for k, v in self.interval.items()},
+            "dense": dict(self.record.dense.values),
         }
         (folder / PLAN).write_text(json.dumps(plan, indent=1) + "\n")
-        (folder / CARD).write_text(card(self, folder))
+        (folder / CARD).write_text(card(self, folder), encoding="utf-8")
+        if self.picture:
+            (folder / PICTURE).write_text(self.picture, encoding="utf-8")
         return folder
 
     def to_json(self, out: Path | None) -> dict[str, Any]:

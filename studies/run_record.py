@@ -76,6 +76,8 @@ class RunRecord:
         dense: the dense model.
         versions: of what the study was started with, by package.
         created: when, ISO 8601, UTC.
+        machine: that prepared the study, in words.
+        licence: of the data, as far as it is known.
     """
 
     task: str
@@ -94,6 +96,8 @@ class RunRecord:
     dense: DenseInfo
     versions: Mapping[str, str] = field(default_factory=dict)
     created: str = ""
+    machine: str = ""
+    licence: str = ""
 
     @property
     def directions(self) -> dict[str, Direction]:

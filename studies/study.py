@@ -19,7 +19,11 @@ from ..search.front import coordinates, hypervolume, knee, non_dominated
 from ..search.history import Record, read
 from ..task import Task
 from .book import Book
+from .changes import changes
+from .kept_picture import kept_picture
+from .latency_words import latency_words
 from .picked import Picked
+from .reasons import reasons
 from .recipe import Journey, check_dense, measured, open_journey, task_of
 from .records import is_ours, to_trial
 from .run_record import RunRecord
@@ -143,8 +147,9 @@ class Study:
         journey = self.journey(task)
         frozen = self._book.trials()[chosen.number]
         model, plan = journey.rebuilt(to_trial(frozen))
-        test = self.tested(journey, model)
-        dense_test = self.tested(journey, journey.dense.model)
+        test, test_interval = self.tested(journey, model)
+        dense_test, dense_test_interval = self.tested(journey, journey.dense.model)
+        limits = where or self.record.where
         return Picked(
             chosen.number,
             model,
@@ -154,6 +159,14 @@ class Study:
             test,
             dense_test,
             self.record,
+            test_interval=test_interval,
+            dense_test_interval=dense_test_interval,
+            why=reasons(
+                self.record, self.front_records(), chosen, limits, prefer, asked=trial is not None
+            ),
+            latency=latency_words(self.run, self.record, chosen.number),
+            changes=changes(journey.dense.model, model),
+            picture=kept_picture(journey.dense, model, plan),
         )
 
     def choose(
@@ -197,11 +210,13 @@ class Study:
         check_dense(journey, self.record)
         return journey
 
-    def tested(self, journey: Journey, model: Any) -> dict[str, float]:
-        """Every objective but latency on the test split."""
+    def tested(
+        self, journey: Journey, model: Any
+    ) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+        """Every objective but latency on the test split, and the intervals."""
         objectives = [o for o in journey.objectives if not isinstance(o, Latency)]
         candidate = Candidate(model, journey.dense.model, journey.task, split="test")
-        return measured(candidate, objectives)[0]
+        return measured(candidate, objectives)
 
 
 def study_name(run: Path, record: RunRecord) -> str:

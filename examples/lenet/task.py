@@ -50,4 +50,5 @@ def mnist_task(name: str, build_model: Callable[[], LeNet5], data_dir: str | Non
         test=splits.test,
         training=recipe.training,
         data=splits.name,
+        licence="CC BY-SA 3.0",
     )

@@ -21,4 +21,5 @@ def resnet20_fashion(data_dir: str | None = None) -> Task:
         test=splits.test,
         training=Training(epochs=12, lr=0.1, optimizer="sgd", weight_decay=5e-4),
         data=splits.name,
+        licence="MIT",
     )

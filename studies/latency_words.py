@@ -1,0 +1,38 @@
+"""How the latency of a model is known, in a sentence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from .run_record import RunRecord
+
+CONFIRMED = "confirmed.json"
+
+
+def latency_words(run: Path, record: RunRecord, trial: int) -> str:
+    """Where, on what and how a trial's latency was measured; ``""`` where it was not."""
+    if "latency" not in record.dense.values:
+        return ""
+    torch = record.versions.get("torch", "")
+    where = f" The study was begun on {record.machine}, torch {torch}." if record.machine else ""
+    found, setting = confirmed(run, trial)
+    if not found:
+        known = "measured by its trial, maybe beside others, in turns with the dense model"
+        return f"Latency: one forward, {known}.{where}"
+    return (
+        f"Latency: {found['ratio']:.3f} of the dense time (95 %: {found['low']:.3f} to "
+        f"{found['high']:.3f}), confirmed alone on the machine, in turns with the dense model; "
+        f"runtime {setting.get('runtime', 'eager')}, {setting.get('threads', 1)} threads, "
+        f"batch {setting.get('batch', 1)}.{where}"
+    )
+
+
+def confirmed(run: Path, trial: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the run knows of one trial's confirmed time, and of the runtime; empty without."""
+    try:
+        data = json.loads((run / CONFIRMED).read_text())
+        return data["trials"].get(str(trial), {}), data["setting"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}, {}

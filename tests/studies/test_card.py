@@ -1,0 +1,74 @@
+"""The card of a picked model."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import json
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hierprune.studies.card import card
+from hierprune.studies.latency_words import latency_words
+from hierprune.studies.picked import Picked
+from hierprune.studies.run_record import RunRecord
+from hierprune.studies.study import Study
+
+
+@pytest.fixture
+def picked(study: Path) -> Picked:
+    return Study.open(study / "study").pick(prefer="params")
+
+
+def test_it_says_why_how_good_what_and_how_to_load(picked: Picked, tmp_path: Path) -> None:
+    text = card(picked, tmp_path / "small")
+    for part in (
+        f"# toy, pruned: trial {picked.trial}",
+        f"- Trial {picked.trial} is the best in params among all trials.",
+        "better accuracy",
+        "| 0 | 8 x 1 x 3 x 3 |",
+        'model = hierprune.load("small")',
+        "![Units kept, layer by layer](kept.svg)",
+        "Data: stripes.",
+    ):
+        assert part in text
+    row = next(line for line in text.splitlines() if line.startswith("| accuracy"))
+    assert row.count(" to ") == 4
+    assert "Latency" not in text
+
+
+def test_the_licence_is_named_where_it_is_known(picked: Picked, tmp_path: Path) -> None:
+    known = replace(picked, record=replace(picked.record, licence="CC0"))
+    assert "Data: stripes, licence CC0." in card(known, tmp_path)
+
+
+def test_the_folder_holds_the_picture_and_the_scores(picked: Picked, tmp_path: Path) -> None:
+    folder = picked.save(tmp_path / "small")
+    assert ET.parse(folder / "kept.svg").getroot().tag.endswith("svg")
+    plan = json.loads((folder / "plan.json").read_text())
+    assert plan["values"] == dict(picked.values)
+    assert plan["dense_test"] == dict(picked.dense_test)
+
+
+def test_latency_says_how_it_is_known(study: Path) -> None:
+    run = study / "study"
+    record = RunRecord.load(run)
+    assert latency_words(run, record, 1) == ""
+    dense = replace(record.dense, values={**record.dense.values, "latency": 2.0})
+    timed = replace(record, dense=dense, machine="an old box")
+    assert "measured by its trial" in latency_words(run, timed, 1)
+    assert "an old box" in latency_words(run, timed, 1)
+    trials = {"1": {"ratio": 0.5, "low": 0.45, "high": 0.55, "blocks": 9}}
+    setting = {"runtime": "onnxruntime", "threads": 2, "batch": 4}
+    (run / "confirmed.json").write_text(json.dumps({"setting": setting, "trials": trials}))
+    assert "0.500 of the dense time (95 %: 0.450 to 0.550)" in latency_words(run, timed, 1)
+    assert "runtime onnxruntime, 2 threads, batch 4" in latency_words(run, timed, 1)
+    assert "measured by its trial" in latency_words(run, timed, 2)
+
+
+def test_examples() -> None:
+    module = importlib.import_module("hierprune.studies.card")
+    assert doctest.testmod(module).failed == 0
