@@ -17,10 +17,11 @@ def latency_words(run: Path, record: RunRecord, trial: int) -> str:
         return ""
     torch = record.versions.get("torch", "")
     where = f" The study was begun on {record.machine}, torch {torch}." if record.machine else ""
-    found, setting = confirmed(run, trial)
-    if not found:
+    trials, setting = confirmed(run)
+    if trial not in trials:
         known = "measured by its trial, maybe beside others, in turns with the dense model"
         return f"Latency: one forward, {known}.{where}"
+    found = trials[trial]
     return (
         f"Latency: {found['ratio']:.3f} of the dense time (95 %: {found['low']:.3f} to "
         f"{found['high']:.3f}), confirmed alone on the machine, in turns with the dense model; "
@@ -29,10 +30,13 @@ def latency_words(run: Path, record: RunRecord, trial: int) -> str:
     )
 
 
-def confirmed(run: Path, trial: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the run knows of one trial's confirmed time, and of the runtime; empty without."""
+def confirmed(run: Path) -> tuple[dict[int, dict[str, float]], dict[str, Any]]:
+    """What was confirmed, and on what runtime; empty where nothing was, or it cannot be read.
+
+    By trial ``ratio`` to the dense time, and its 95 % interval from ``low`` to ``high``.
+    """
     try:
         data = json.loads((run / CONFIRMED).read_text())
-        return data["trials"].get(str(trial), {}), data["setting"]
+        return {int(n): dict(found) for n, found in data["trials"].items()}, dict(data["setting"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}, {}

@@ -19,6 +19,7 @@ from ..pruners.tree_cache import find_tree
 from ..task import Task
 from .card import PICTURE, card
 from .changes import Change
+from .picks import note_pick
 from .run_record import RunRecord
 from .source import TaskSource
 
@@ -47,6 +48,7 @@ class Picked:
         latency: how it is known, in a sentence; ``""`` where it was not measured.
         changes: what became of every layer.
         picture: of the units kept, as SVG.
+        run: folder of the study, which remembers what was saved.
     """
 
     trial: int
@@ -63,6 +65,7 @@ class Picked:
     latency: str = ""
     changes: Sequence[Change] = ()
     picture: str = ""
+    run: Path | None = None
 
     def save(self, folder: str | Path) -> Path:
         """Write ``model.safetensors``, ``plan.json``, ``card.md`` and ``kept.svg``.
@@ -89,6 +92,8 @@ class Picked:
         (folder / CARD).write_text(card(self, folder), encoding="utf-8")
         if self.picture:
             (folder / PICTURE).write_text(self.picture, encoding="utf-8")
+        if self.run is not None:
+            note_pick(self.run, self.trial, folder)
         return folder
 
     def to_json(self, out: Path | None) -> dict[str, Any]:

@@ -167,6 +167,7 @@ class Study:
             latency=latency_words(self.run, self.record, chosen.number),
             changes=changes(journey.dense.model, model),
             picture=kept_picture(journey.dense, model, plan),
+            run=self.run,
         )
 
     def choose(

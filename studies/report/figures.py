@@ -10,6 +10,7 @@ from ..study import Study
 from .density_figure import density_figures
 from .front_figure import front_figure
 from .importance_figure import importance_figure
+from .latency_figure import latency_figure
 from .progress_figure import progress_figures
 from .sensitivity_figure import sensitivity_figures
 from .space_figure import space_figure
@@ -22,8 +23,8 @@ def figures(study: Study) -> dict[str, go.Figure]:
     ``front: Y, X`` for every two objectives, the first quality against each other one first;
     ``front: 3-d`` where there are three or more; ``hypervolume: trials`` and ``hypervolume:
     time``; ``densities: GRANULARITY``; ``sensitivities: GRANULARITY, CRITERION`` where they were
-    measured; ``importance: parameters`` where there are enough trials. All scores in them are of
-    the validation split.
+    measured; ``importance: parameters`` where there are enough trials; ``latency: confirmed``
+    where it was. All scores in them are of the validation split.
     """
     view = View.of(study)
     if not view.records:
@@ -43,5 +44,8 @@ def other_figures(view: View) -> dict[str, go.Figure]:
     found |= {f"hypervolume: {k}": f for k, f in progress_figures(view).items()}
     found |= {f"densities: {k}": f for k, f in density_figures(view).items()}
     found |= {f"sensitivities: {k}": f for k, f in sensitivity_figures(view).items()}
-    importance = importance_figure(view)
-    return found | ({} if importance is None else {"importance: parameters": importance})
+    optional = {
+        "importance: parameters": importance_figure(view),
+        "latency: confirmed": latency_figure(view),
+    }
+    return found | {name: figure for name, figure in optional.items() if figure is not None}

@@ -30,7 +30,8 @@ def front_figure(view: View, x: ObjectiveInfo, y: ObjectiveInfo) -> go.Figure:
         "front": front_points,
         "broken": broken_points,
         "dense": dense_point,
-        "pick": picked_point,
+        "pick": suggested_point,
+        "taken": taken_points,
     }
     figure.add_traces([draw[role](view, x, y) for role in roles(view)])
     for shape in limit_shapes(view, x, y):
@@ -50,6 +51,7 @@ def roles(view: View) -> dict[str, list[int]]:
         "broken": broken,
         "dense": [],
         "pick": [] if view.pick is None else [view.pick],
+        "taken": list(view.taken),
     }
     return {k: rows for k, rows in found.items() if rows or k in ("others", "reached", "dense")}
 
@@ -152,7 +154,7 @@ def dense_point(view: View, x: ObjectiveInfo, y: ObjectiveInfo) -> go.Scatter:
     )
 
 
-def picked_point(view: View, x: ObjectiveInfo, y: ObjectiveInfo) -> go.Scatter:
+def suggested_point(view: View, x: ObjectiveInfo, y: ObjectiveInfo) -> go.Scatter:
     """A ring around the trial that ``pick`` takes when it is told nothing."""
     assert view.pick is not None
     record = view.records[view.pick]
@@ -164,6 +166,24 @@ def picked_point(view: View, x: ObjectiveInfo, y: ObjectiveInfo) -> go.Scatter:
         marker={"color": PICK, "size": 16, "symbol": "circle-open", "line": {"width": 2.5}},
         hoverinfo="skip",
     )
+
+
+def taken_points(view: View, x: ObjectiveInfo, y: ObjectiveInfo) -> go.Scatter:
+    """Squares around the trials that were picked."""
+    rows = list(view.taken)
+    return go.Scatter(
+        x=view.values(x.name)[rows],
+        y=view.values(y.name)[rows],
+        mode="markers",
+        name=taken_name(view),
+        marker={"color": PICK, "size": 20, "symbol": "square-open", "line": {"width": 2}},
+        hoverinfo="skip",
+    )
+
+
+def taken_name(view: View) -> str:
+    """What the trials that were picked are called in a legend."""
+    return f"picked: trial {', '.join(str(view.records[i].number) for i in view.taken)}"
 
 
 def limit_shapes(view: View, x: ObjectiveInfo, y: ObjectiveInfo) -> list[dict[str, Any]]:

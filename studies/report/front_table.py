@@ -35,7 +35,8 @@ class Row:
     Attributes:
         cells: in the order of the heads.
         command: that writes the model; empty for dense.
-        mark: ``"dense"``, ``"pick"`` for what pick takes by default, else ``""``.
+        mark: ``"dense"``, ``"taken"`` for what was picked, ``"pick"`` for what pick takes when it
+            is told nothing, else ``""``.
     """
 
     cells: tuple[Cell, ...]
@@ -57,8 +58,9 @@ def columns(view: View) -> list[ObjectiveInfo]:
 
 
 def rows(view: View) -> list[Row]:
-    """The dense model, then the front from the best in the first objective down."""
-    return [dense_row(view), *(front_row(view, i) for i in view.front)]
+    """The dense model, the front from the best in the first objective down, other picks."""
+    others = [i for i in view.taken if i not in view.front]
+    return [dense_row(view), *(front_row(view, i) for i in [*view.front, *others])]
 
 
 def dense_row(view: View) -> Row:
@@ -82,8 +84,13 @@ def front_row(view: View, index: int) -> Row:
     return Row(
         (name, *values, *limits, *plan_cells(record)),
         command(view, record.number),
-        "pick" if index == view.pick else "",
+        mark_of(view, index),
     )
+
+
+def mark_of(view: View, index: int) -> str:
+    """Whether a trial was picked, or is what ``pick`` takes by default."""
+    return "taken" if index in view.taken else "pick" if index == view.pick else ""
 
 
 def cell_of(value: float | None, span: tuple[float, float] | None) -> Cell:

@@ -40,6 +40,8 @@ CAPTIONS = {
     "importance": "How much the choice of a parameter decides whether a trial is among the best "
     "tenth (PED-ANOVA), as shares of each column. Costs follow the global density; the column of "
     "the front tells what made good models.",
+    "latency": "What trials knew of their latency, predicted or measured beside other workers, "
+    "against what was measured of the front alone on the machine, with 95 % intervals.",
 }
 HEADINGS = {
     "front": "The front",
@@ -47,6 +49,7 @@ HEADINGS = {
     "densities": "Layers of the front",
     "sensitivities": "Layers one by one",
     "importance": "What mattered",
+    "latency": "Latency, confirmed",
 }
 
 
@@ -127,6 +130,7 @@ def context(view: View) -> dict[str, Any]:
         "heads": heads(view),
         "rows": rows(view) if view.records else [],
         "costs": costs(view),
+        "taken": view.taken,
         "failures": failures[:SHOWN_FAILURES],
         "more_failures": max(0, len(failures) - SHOWN_FAILURES),
         "excluded": excluded(view.tree),

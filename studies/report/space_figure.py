@@ -76,12 +76,16 @@ def within(view: View, row: int, box: Box) -> bool:
 
 
 def marks(view: View, box: Box) -> list[go.Scatter3d]:
-    """The dense model, and what ``pick`` takes."""
+    """The dense model, what ``pick`` takes when it is told nothing, and what was picked."""
     found = [("dense", view.record.dense.values, DENSE, "diamond", 7)]
     if view.pick is not None:
         record = view.records[view.pick]
         name = f"pick takes this: trial {record.number}"
         found.append((name, record.values, PICK, "circle-open", 10))
+    found += [
+        (f"picked: trial {view.records[i].number}", view.records[i].values, PICK, "square-open", 12)
+        for i in view.taken
+    ]
     return [
         go.Scatter3d(
             **{k: [values[s.info.name]] for k, s in zip("xyz", box, strict=True)},

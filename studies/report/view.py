@@ -18,6 +18,8 @@ from ...pruners.profile import Profile
 from ...pruners.tree import ModelTree
 from ...search.front import Floats, coordinates, non_dominated
 from ...search.history import Record, read
+from ..latency_words import confirmed
+from ..picks import picks
 from ..prepare import CACHE, read_profile
 from ..run_record import ObjectiveInfo, RunRecord
 from ..study import Study
@@ -39,10 +41,12 @@ class View:
         points: of the complete trials, to be minimised, shape (records, objectives).
         front: indices of the non-dominated ones, from the best in the first objective down.
         pick: index of the one that ``pick`` takes when it is told nothing; ``None`` without one.
+        taken: indices of those that were picked.
         failed: trials that failed for good.
         tree: the hierarchy, where the cache still has it.
         profiles: one-layer sensitivities by granularity and criterion, where they were measured
             and the cache still has them.
+        confirmed: what was measured of the front's latency, by trial; see ``latency_words``.
     """
 
     run: str
@@ -55,9 +59,11 @@ class View:
     points: Floats
     front: tuple[int, ...]
     pick: int | None
+    taken: tuple[int, ...]
     failed: tuple[FrozenTrial, ...]
     tree: ModelTree | None
     profiles: Mapping[tuple[str, str], Profile]
+    confirmed: Mapping[int, Mapping[str, float]]
 
     @classmethod
     def of(cls, study: Study) -> View:
@@ -70,7 +76,7 @@ class View:
         records = tuple(read(t) for t in complete)
         points = coordinates(study.record.goal().axes, [r.values for r in records])
         front = np.flatnonzero(non_dominated(points))
-        tree = tree_of(study)
+        tree, chosen = tree_of(study), picks(study.run)
         return cls(
             run=str(study.run),
             name=study.run.resolve().name,
@@ -82,9 +88,11 @@ class View:
             points=points,
             front=tuple(int(i) for i in sorted(front, key=lambda i: points[i, 0])),
             pick=picked(study, records),
+            taken=tuple(i for i, r in enumerate(records) if r.number in chosen),
             failed=failures(trials, study.frozen()),
             tree=tree,
             profiles=profiles_of(study, tree) if tree else {},
+            confirmed=confirmed(study.run)[0],
         )
 
     @property

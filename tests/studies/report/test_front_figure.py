@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
+from hierprune.studies.picks import note_pick
 from hierprune.studies.report.front_figure import DRAWN, front_figure, thinned
+from hierprune.studies.report.front_table import rows
 from hierprune.studies.report.view import View
 
 
@@ -57,3 +59,16 @@ def test_many_trials_are_thinned_over_the_whole_search(make_study):
     assert rest[0] < 20
     assert rest[-1] > 280
     assert len(thinned(view, DRAWN)) == 300 - len(view.front)
+
+
+def test_trials_that_were_picked_are_marked(make_study, tmp_path):
+    study = make_study()
+    for number in (3, 5):
+        note_pick(study.run, number, tmp_path)
+    view = View.of(study)
+    _, found = traces(view)
+    assert sorted(found["picked: trial 3, 5"].y) == sorted(
+        r.values["accuracy"] for r in view.records if r.number in (3, 5)
+    )
+    marks = {row.cells[0].text: row.mark for row in rows(view)}
+    assert (marks["3"], marks["5"], marks["dense"]) == ("taken", "taken", "dense")
