@@ -73,6 +73,9 @@ class Task:
         loss: ``loss(outputs, targets)``, the mean over the batch as a scalar tensor.
         metrics: by name, :class:`Metric` or a plain per-sample function (larger is better).
         example_inputs: what one forward takes, batch of 1 or 2; default: the head of ``val``.
+        more_inputs: further inputs of one forward, for models that go another way on them.
+        outputs: names (of a mapping) or positions (of a list or tuple) of the outputs that must
+            keep their width; default: all.
         training: set when ``build_model`` gives an untrained model.
         data: what to call the data in everything printed.
         licence: of the data, for the card of a picked model.
@@ -91,6 +94,8 @@ class Task:
         default_factory=lambda: {"accuracy": accuracy}
     )
     example_inputs: Inputs | None = None
+    more_inputs: Sequence[Inputs] = ()
+    outputs: Sequence[str | int] | None = None
     training: Training | None = None
     data: str = ""
     licence: str = ""

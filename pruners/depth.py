@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..task import Inputs, forward
+from .copies import copy_model
 from .tree import Cut, Group
 
 KIND = "block"
@@ -36,7 +37,7 @@ def find_blocks(model: nn.Module, example_inputs: Inputs) -> tuple[Group, ...]:
         model: any module; it is left as it was.
         example_inputs: what one forward takes.
     """
-    shadow = copy.deepcopy(model).eval()
+    shadow = copy_model(model).eval()
     residual = [
         name
         for name, inputs in block_inputs(shadow, example_inputs).items()
@@ -99,7 +100,7 @@ def is_like(x: Any, y: Tensor) -> bool:
 @torch.no_grad()
 def is_identity_when_zero(block: nn.Module, call: tuple[Any, Any]) -> bool:
     """Whether a block with parameters gives its input back when they are all zero."""
-    zeroed = copy.deepcopy(block)
+    zeroed = copy_model(block)
     parameters = list(zeroed.parameters())
     for parameter in parameters:
         parameter.zero_()
@@ -133,7 +134,7 @@ def outside(model: nn.Module, name: str) -> Iterator[nn.Parameter]:
 
 def without_blocks(model: nn.Module, names: Iterable[str]) -> nn.Module:
     """A copy of ``model`` with these blocks left out."""
-    smaller = copy.deepcopy(model)
+    smaller = copy_model(model)
     for name in names:
         smaller.set_submodule(name, Skip())
     return smaller

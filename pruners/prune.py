@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +14,7 @@ from ..errors import UsageError, unknown
 from ..task import Batch, Inputs
 from .allocation import ALLOCATIONS, fit
 from .calibration import Calibration, input_statistics
+from .copies import copy_model
 from .cost import BUDGETS, CostModel
 from .criteria import CRITERIA
 from .dense import Dense, allocation_path
@@ -110,7 +110,7 @@ def kept_units(dense: Dense, plan: PruningPlan) -> dict[str, tuple[int, ...]]:
 @torch.no_grad()
 def drop_weights(dense: Dense, plan: PruningPlan) -> nn.Module:
     """A copy of the dense model with the least salient weights of every group set to zero."""
-    pruned = copy.deepcopy(dense.model)
+    pruned = copy_model(dense.model)
     ranks = dense.ranks(plan.criterion, plan.granularity, plan.seed)
     parameters = dict(pruned.named_parameters())
     tensors = {g.name: g.cuts[0].tensor for g in dense.tree.weights}
@@ -168,7 +168,7 @@ def prune(
     tree = find_tree(model, example_inputs)
     data = Calibration(batches, loss)
     statistics = input_statistics(model, data) if batches else {}
-    dense = Dense(copy.deepcopy(model).eval(), tree, data, statistics)
+    dense = Dense(copy_model(model).eval(), tree, data, statistics)
     plan = PruningPlan(
         granularity=granularity,
         criterion=criterion,

@@ -12,8 +12,9 @@ import importlib.metadata
 import json
 import sys
 import sysconfig
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import FunctionType
@@ -25,7 +26,7 @@ from torch.utils._pytree import tree_leaves
 
 from .. import __version__
 from ..cachedir import default_cache
-from ..task import Inputs
+from ..task import Inputs, Task
 from .trace import build_tree
 from .tree import ModelTree
 
@@ -35,20 +36,44 @@ INSTALLED = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "pl
 PLAIN = (bool, int, float, str, type(None), torch.dtype)
 
 
-def find_tree(model: nn.Module, example_inputs: Inputs) -> ModelTree:
+def find_tree(
+    model: nn.Module,
+    example_inputs: Inputs,
+    *,
+    more_inputs: Sequence[Inputs] = (),
+    outputs: Sequence[str | int] | None = None,
+    seconds: float = float("inf"),
+) -> ModelTree:
     """What can be pruned in ``model``: traced and verified, or as it was found before.
 
     Args:
         model: any module; it is left as it was.
         example_inputs: what one forward takes; the batch dimension first, 1 or 2 samples.
+        more_inputs: further examples, for models that take another way with other inputs.
+        outputs: names (of a mapping) or positions (of a list or tuple) of the outputs that must
+            keep their width; by default all.
+        seconds: after so much time what was found until then is given, and not kept for later.
+
+    Raises:
+        UsageError: a model whose forward cannot be followed.
     """
-    file = default_cache() / "trees" / f"{architecture_sha256(model, example_inputs)}.json"
+    asked = [example_inputs, *more_inputs, *(("outputs", *outputs) if outputs is not None else ())]
+    file = default_cache() / "trees" / f"{architecture_sha256(model, asked)}.json"
     with suppress(OSError, ValueError, KeyError, TypeError):
         return ModelTree.from_json(json.loads(file.read_text()))
-    tree = build_tree(model, example_inputs)
-    with suppress(OSError):  # a cache that cannot be written costs time, not the result
-        keep(file, tree)
+    start = time.monotonic()
+    tree = build_tree(
+        model, example_inputs, more_inputs=more_inputs, outputs=outputs, seconds=seconds
+    )
+    if time.monotonic() - start < seconds:
+        with suppress(OSError):  # a cache that cannot be written costs time, not the result
+            keep(file, tree)
     return tree
+
+
+def task_tree(task: Task, model: nn.Module) -> ModelTree:
+    """What can be pruned in a model of this task."""
+    return find_tree(model, task.example(), more_inputs=task.more_inputs, outputs=task.outputs)
 
 
 def keep(file: Path, tree: ModelTree) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..pruners.cost import CostModel, group_costs
 from ..pruners.tree import Group, ModelTree
-from ..pruners.tree_cache import find_tree
+from ..pruners.tree_cache import task_tree
 from .check import check_task
 from .source import TaskSource
 
@@ -21,7 +21,7 @@ def inspect_task(source: TaskSource) -> dict[str, Any]:
     """
     task = source.load()
     check_task(task)
-    tree = find_tree(task.build_model().eval(), task.example())
+    tree = task_tree(task, task.build_model().eval())
     return describe(tree)
 
 

@@ -15,7 +15,7 @@ from ..errors import UsageError
 from ..objectives.packing import load_state, save_state
 from ..pruners.plan import PruningPlan
 from ..pruners.prune import shrink
-from ..pruners.tree_cache import find_tree
+from ..pruners.tree_cache import task_tree
 from ..task import Task
 from .card import PICTURE, card
 from .changes import Change
@@ -140,7 +140,7 @@ def load(folder: str | Path, task: Task | None = None) -> nn.Module:
     task = task_for(folder, source, task)
     model = task.build_model()
     if plan.keep is not None:
-        model = shrink(model, find_tree(model, task.example()), plan.granularity, plan.keep)
+        model = shrink(model, task_tree(task, model), plan.granularity, plan.keep)
     try:
         model.load_state_dict(state)
     except RuntimeError as error:

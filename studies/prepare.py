@@ -19,7 +19,7 @@ from ..pruners.dense import Dense, allocation_path
 from ..pruners.plan import Recovery
 from ..pruners.profile import Profile, additive_path, measure_profile
 from ..pruners.tree import ModelTree
-from ..pruners.tree_cache import find_tree
+from ..pruners.tree_cache import task_tree
 from ..pruners.uses import LinearUse
 from ..search.space import Landscape, SpaceOptions
 from ..task import Task
@@ -90,7 +90,7 @@ def hierarchy(task: Task, model: nn.Module, cache: Path, note: Note = silent) ->
 
     def trace() -> ModelTree:
         note("tracing what can be pruned")
-        return find_tree(model.eval(), task.example())
+        return task_tree(task, model.eval())
 
     return cached_tree(cache / "tree.json", trace)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from collections import Counter
@@ -115,7 +116,7 @@ def measure(suite: str, name: str, model: nn.Module, inputs: Inputs, limit: floa
 
 def most_common(reasons: Iterable[str]) -> str:
     """The reason given most often, without the place in the model; no output layers."""
-    told = [r.split(" (")[0].split(", ")[0] for r in reasons if "output" not in r]
+    told = [re.sub(r" \(\w+ in .*", "", r) for r in reasons if "makes the model's output" not in r]
     return Counter(told).most_common(1)[0][0][:100] if told else ""
 
 

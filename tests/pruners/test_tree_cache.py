@@ -1,5 +1,6 @@
 """Trees are found again for the same architecture, and only for it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,8 @@ import torch
 from torch import nn
 
 from hierprune.pruners import tree_cache
-from hierprune.pruners.tree_cache import architecture_sha256, find_tree
+from hierprune.pruners.tree_cache import architecture_sha256, find_tree, task_tree
+from hierprune.task import Task
 
 
 class Net(nn.Module):
@@ -70,3 +72,38 @@ def test_the_key_depends_on_what_the_tree_depends_on() -> None:
     assert len(set(keys)) == len(keys)
     assert architecture_sha256(Net(), torch.randn(2, 4)) == keys[0]
     assert architecture_sha256(Net().train(False), x) == keys[0]
+
+
+def test_outputs_and_further_inputs_of_a_task_are_asked_for(cache: Path) -> None:
+    class TwoWays(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.c = nn.Linear(4, 6), nn.Linear(6, 8), nn.Linear(8, 2)
+            self.other = nn.Linear(6, 8)
+
+        def forward(self, x: torch.Tensor, other: bool = False) -> dict[str, torch.Tensor]:
+            features = self.a(x)
+            layer = self.other if other else self.b
+            return {"features": features, "logits": self.c(layer(features).relu())}
+
+    def cuts(task: Task) -> dict[str, set[str]]:
+        groups = task_tree(task, TwoWays()).groups
+        return {g.name: {c.tensor for c in g.cuts if "weight" in c.tensor} for g in groups}
+
+    x = torch.randn(2, 4)
+    task = Task("t", TwoWays, [], [], [], example_inputs={"x": x})
+    assert cuts(task) == {"b": {"b.weight", "c.weight"}}
+    task = replace(task, more_inputs=[{"x": x, "other": True}])
+    assert cuts(task) == {"b": {"b.weight", "other.weight", "c.weight"}}
+    task = replace(task, outputs=["logits"])
+    assert cuts(task) == {
+        "a": {"a.weight", "b.weight", "other.weight"},
+        "b": {"b.weight", "other.weight", "c.weight"},
+    }
+
+
+def test_what_was_found_in_time_is_given_but_not_kept(cache: Path) -> None:
+    tree = find_tree(Net(), torch.randn(2, 4), seconds=0)
+    assert not tree.groups
+    assert "time limit" in " ".join(e.reason for e in tree.excluded)
+    assert [g.name for g in find_tree(Net(), torch.randn(2, 4)).groups] == ["a"]
