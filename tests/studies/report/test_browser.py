@@ -6,6 +6,8 @@ import pytest
 
 from hierprune.studies.report import write_report
 
+from .conftest import Toy, write_study, write_tree
+
 READY = "document.querySelector('.figure[data-ready]') !== null"
 COLUMN = (
     "[...document.querySelectorAll('#models tbody tr')].map(r => r.cells[{}].dataset.key)"
@@ -13,9 +15,13 @@ COLUMN = (
 )
 
 
-@pytest.fixture
-def page(make_study, tmp_path, browser):
-    path = write_report(make_study(), tmp_path / "report.html")
+@pytest.fixture(scope="module")
+def page(tmp_path_factory, browser):
+    """One report, opened once: what a test does to it, the next one finds."""
+    home = tmp_path_factory.mktemp("report")
+    study = write_study(home / "run", Toy())
+    write_tree(study.run, Toy())
+    path = write_report(study, home / "report.html")
     browser.open(path)
     return path
 
@@ -31,7 +37,7 @@ def test_every_figure_draws_without_errors_or_requests(page, browser):
     show_all(browser)
     tabs = browser.run("document.querySelectorAll('.tabs button').length")
     assert tabs == 4
-    for i in range(tabs):
+    for i in reversed(range(tabs)):  # the first ones are open again at the end
         browser.run(f"document.querySelectorAll('.tabs button')[{i}].click()")
         show_all(browser)
     assert browser.run("document.querySelectorAll('.figure .main-svg').length") > 0
@@ -108,21 +114,15 @@ def test_copy_takes_the_command(page, browser):
     assert taken.startswith("hierprune pick ")
 
 
-@pytest.mark.parametrize("width", [400, 1400])
-def test_the_page_is_as_wide_as_the_window(page, browser, width):
-    browser.open(page, width=width)
-    show_all(browser)
-    assert browser.run("document.documentElement.scrollWidth <= innerWidth")
-    assert browser.run("innerWidth") == width
-    assert browser.errors() == []
-
-
-def test_colours_follow_the_scheme(page, browser):
+def test_it_fits_the_window_and_follows_the_scheme(page, browser):
     colours = set()
-    for scheme in ("light", "dark"):
-        browser.open(page, scheme=scheme)
-        browser.wait(READY)
+    for width, scheme in ((400, "dark"), (1400, "light")):
+        browser.open(page, width=width, scheme=scheme)
+        show_all(browser)
+        assert browser.run("document.documentElement.scrollWidth <= innerWidth")
+        assert browser.run("innerWidth") == width
         paper = browser.run("getComputedStyle(document.body).backgroundColor")
         ink = browser.run("document.querySelector('#front-1').layout.font.color")
         colours |= {paper, ink}
+        assert browser.errors() == []
     assert len(colours) == 4
