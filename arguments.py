@@ -115,7 +115,7 @@ init_options = stacked(
         default="accuracy",
         show_default=True,
         shell_complete=words("accuracy", "binary-accuracy", "mae", "mse"),
-        help="accuracy, binary-accuracy, mae, mse, or the place of a function that gives one "
+        help="One of accuracy, binary-accuracy, mae, mse, or the place of a function that gives one "
         "value per sample.",
     ),
     click.option(
@@ -146,7 +146,9 @@ export_options = stacked(
 """What a picked model is written as."""
 
 request_options = stacked(
-    click.option("--run", type=click.Path(path_type=Path), help="New folder. [runs/TASK-DATE]"),
+    click.option(
+        "--run", type=click.Path(path_type=Path), help="New folder of the study. [runs/TASK-DATE]"
+    ),
     click.option("--trials", type=int, default=60, show_default=True, help="Plans to finish."),
     click.option(
         "--objectives",
@@ -206,7 +208,13 @@ request_options = stacked(
         show_default=True,
         help="Fine-tune one plan in ten for up to so many epochs.",
     ),
-    click.option("--lr", type=float, default=1e-3, show_default=True, help="Of fine-tuning."),
+    click.option(
+        "--lr",
+        type=float,
+        default=1e-3,
+        show_default=True,
+        help="Highest learning rate of fine-tuning.",
+    ),
     click.option(
         "--distil",
         type=float,
@@ -220,15 +228,21 @@ request_options = stacked(
         help="Reconstruct layer by layer: better far from dense, a hundred times slower.",
     ),
     click.option(
-        "--storage", metavar="URL", help="Optuna storage URL. [a journal in the run folder]"
+        "--storage",
+        metavar="URL",
+        help="Optuna storage of the record. [a journal in the run folder]",
     ),
-    click.option("--seed", type=int, default=0, show_default=True, help="Of everything random."),
+    click.option(
+        "--seed", type=int, default=0, show_default=True, help="Seed of everything random."
+    ),
 )
 """What a study is asked to find."""
 
 task_options = stacked(
     click.option(
-        "--data-dir", type=click.Path(path_type=Path), help="Passed to the task's factory."
+        "--data-dir",
+        type=click.Path(path_type=Path),
+        help="Folder of the data, for the task's factory.",
     ),
     click.option(
         "--set",

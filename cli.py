@@ -209,6 +209,11 @@ def front(run: Path, as_json: bool, as_csv: bool) -> None:
     """Show the Pareto front of RUN, the dense model first.
 
     All scores are validation scores.
+
+    \b
+    Examples:
+      hierprune front runs/first
+      hierprune front runs/first --csv > front.csv
     """
     from .studies.study import Study
     from .terminal import show_front, show_json
@@ -224,7 +229,12 @@ def front(run: Path, as_json: bool, as_csv: bool) -> None:
 
 @cli.command()
 @run_argument
-@click.option("--where", multiple=True, metavar="EXPR", help="As at launch; must all hold.")
+@click.option(
+    "--where",
+    multiple=True,
+    metavar="EXPR",
+    help="A constraint, as at launch; all must hold. Repeatable. [those of the study]",
+)
 @click.option(
     "--prefer",
     default="knee",
@@ -232,7 +242,11 @@ def front(run: Path, as_json: bool, as_csv: bool) -> None:
     help="'knee' of the front, or the objective to be best in.",
 )
 @click.option("--trial", type=int, help="Take this trial instead.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder to write the model to.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder to write the model to. [nothing is written]",
+)
 @json_option
 def pick(
     run: Path,
@@ -299,6 +313,11 @@ def verify(folder: Path, as_json: bool) -> None:
     DIR is either. A picked model is loaded and scored on the test split, beside what its plan
     promises. Of a run, the states of all trials, their values, hashes and budgets are checked.
     Exit code 1 when something does not hold.
+
+    \b
+    Examples:
+      hierprune verify picked
+      hierprune verify runs/first
     """
     from .studies.run_record import is_run
     from .studies.verify_picked import verify_picked
@@ -340,7 +359,7 @@ def export(folder: Path, format: str, out: Path | None) -> None:
 
 @cli.command()
 @run_argument
-@click.option("--out", type=click.Path(path_type=Path), help="[RUN/report.html]")
+@click.option("--out", type=click.Path(path_type=Path), help="File to write. [RUN/report.html]")
 @click.option(
     "--figures",
     metavar="DIR",
@@ -375,6 +394,11 @@ def inspect(task: str, data_dir: Path | None, settings: Sequence[str], as_json: 
     """Show what can be pruned in TASK's model, and what cannot.
 
     Stages, layers and groups with their costs; what stays out, and why.
+
+    \b
+    Examples:
+      hierprune inspect lenet5-mnist
+      hierprune inspect my_task.py:task --set width=64
     """
     from .studies.inspect_task import inspect_task
     from .studies.source import TaskSource
