@@ -24,7 +24,7 @@ QUIET = {
 
 @cache
 def token() -> dict[str, str]:
-    """A secret for private clusters: their ports are open to the network, their ears are not.
+    """A secret for private clusters, which keeps out the other users of this machine.
 
     Ray keeps the first one it has read, so there is one per process. A token that the user has set
     up stays in force.

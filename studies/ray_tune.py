@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-import signal
 import socket
 import sys
 import tempfile
@@ -33,6 +32,7 @@ from .executor import Recipe, RecipeSpec, cannot_build, evaluate, failure
 from .guard import keep_prints, watchdog
 from .ray_settings import QUIET, environment, token
 from .reaper import reaped
+from .signals import handlers, put_back, same_handlers
 from .spool import Spool
 from .trial import Ask, Outcome, Tell, Trial
 from .worker import put_aside
@@ -133,7 +133,7 @@ class AskTell(Searcher):
         self._running: dict[str, Trial] = {}
         self._failed_starts = 0
         self._quiet_until = 0.0
-        self._on_usr1 = signal.getsignal(signal.SIGUSR1)
+        self._handlers = handlers()
 
     def __reduce__(self) -> tuple[type[Searcher], tuple[()]]:
         return Searcher, ()  # Tune pickles its searcher; nobody reads that
@@ -143,7 +143,7 @@ class AskTell(Searcher):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
         """The configuration of the next trial, None for not now, or the word for never again."""
-        self._keep_signals()
+        put_back(self._handlers)  # Tune takes SIGUSR1 while it runs
         if self.error is not None or self._stop.is_set():
             return str(Searcher.FINISHED)
         if time.monotonic() < self._quiet_until:
@@ -185,12 +185,6 @@ class AskTell(Searcher):
         except Exception as error:
             self.error = error
             return None
-
-    def _keep_signals(self) -> None:
-        """Take back the handler of SIGUSR1, which Tune replaces while it runs."""
-        main = threading.current_thread() is threading.main_thread()
-        if main and signal.getsignal(signal.SIGUSR1) is not self._on_usr1:
-            signal.signal(signal.SIGUSR1, self._on_usr1)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the study is the record."""
@@ -326,17 +320,34 @@ def shared(executor: RayExecutor) -> Path:
 
 
 def start(executor: RayExecutor, scratch: Path) -> None:
-    """Start a cluster on this machine with room for the workers."""
-    ray.init(
-        address="local",
-        num_cpus=max(1, round(executor.workers * executor.resources.get("cpu", 1))),
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        object_store_memory=OBJECT_STORE_BYTES,
-        _node_ip_address="127.0.0.1",
-        _temp_dir=str(scratch),
-    )
+    """Start a cluster on this machine with room for the workers; it listens on loopback alone."""
+    with loopback(), same_handlers():  # Ray would exit at SIGTERM
+        ray.init(
+            address="local",
+            num_cpus=max(1, round(executor.workers * executor.resources.get("cpu", 1))),
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            object_store_memory=OBJECT_STORE_BYTES,
+            _node_ip_address="127.0.0.1",
+            _temp_dir=str(scratch),
+        )
+
+
+@contextmanager
+def loopback() -> Iterator[None]:
+    """Make Ray take 127.0.0.1 by its word.
+
+    It replaces a loopback address by one that other machines can reach, unless it was told, at its
+    import, that there are none (as it is on macOS and Windows).
+    """
+    constants = ray._private.ray_constants
+    before = constants.ENABLE_RAY_CLUSTER
+    constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        constants.ENABLE_RAY_CLUSTER = before
 
 
 def connect(address: str) -> None:
@@ -347,7 +358,8 @@ def connect(address: str) -> None:
     """
     check_listening(address)
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        with same_handlers():
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError) as error:
         message = f"--address must name a running Ray cluster, got {address!r}: {error}"
         raise UsageError(message) from error
