@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from .options import means_from, request_from
+from .options import request_from
 from .studies.launch import launch_study, resume_study
 from .studies.progress import Progress
+from .studies.request import Means
 from .studies.source import TaskSource
 from .studies.study import Study
 from .task import Task
@@ -41,6 +41,7 @@ def launch(
     timeout: float | None = None,
     trial_timeout: float | None = None,
     track: Sequence[str] = (),
+    on_stop: str = "finish",
     progress: Progress | None = None,
 ) -> Study:
     """Search for smaller models of a task.
@@ -72,6 +73,8 @@ def launch(
         timeout: seconds after which no trial is started.
         trial_timeout: seconds after which a single trial is killed.
         track: ``"tensorboard"``, ``"mlflow"``, ``"wandb"``: tell every trial to these too.
+        on_stop: what becomes of running trials at a signal or the timeout: ``"finish"`` waits for
+            them, ``"requeue"`` ends them at once, for :func:`resume` to start anew.
         progress: hears what happens.
 
     Returns:
@@ -81,11 +84,29 @@ def launch(
         UsageError: anything given that cannot work; nothing was written then.
         RuntimeError: nearly all trials fail.
     """
-    given = dict(locals())
-    for name in ("track", "granularity", "objectives", "criterion", "allocation", "where"):
-        if given[name] is not None:
-            given[name] = as_names(given[name])
-    return launch_study(task, run, request_from(given), means_from(given), progress)
+    request = request_from(
+        {
+            "trials": trials,
+            "objectives": None if objectives is None else as_names(objectives),
+            "where": as_names(where),
+            "granularity": as_names(granularity),
+            "criterion": None if criterion is None else as_names(criterion),
+            "allocation": None if allocation is None else as_names(allocation),
+            "space": space,
+            "budget": budget,
+            "min_density": min_density,
+            "max_density": max_density,
+            "strategy": strategy,
+            "max_epochs": max_epochs,
+            "lr": lr,
+            "distil": distil,
+            "sequential": sequential,
+            "seed": seed,
+            "storage": storage,
+        }
+    )
+    means = Means(executor, workers, address, timeout, trial_timeout, as_names(track), on_stop)
+    return launch_study(task, run, request, means, progress)
 
 
 def resume(
@@ -98,6 +119,7 @@ def resume(
     timeout: float | None = None,
     trial_timeout: float | None = None,
     track: Sequence[str] = (),
+    on_stop: str = "finish",
     task: Task | None = None,
     progress: Progress | None = None,
 ) -> Study:
@@ -112,6 +134,7 @@ def resume(
         timeout: see :func:`launch`.
         trial_timeout: see :func:`launch`.
         track: see :func:`launch`; without names those used before.
+        on_stop: see :func:`launch`.
         task: needed when the study was given a Python object.
         progress: hears what happens.
 
@@ -119,10 +142,10 @@ def resume(
         UsageError: the folder holds no study, or model or data are not those of the study.
         RuntimeError: nearly all trials fail.
     """
-    given = {**locals(), "track": as_names(track)}
-    return resume_study(run, trials, means_from(given), progress, task)
+    means = Means(executor, workers, address, timeout, trial_timeout, as_names(track), on_stop)
+    return resume_study(run, trials, means, progress, task)
 
 
-def as_names(value: Any) -> tuple[str, ...]:
+def as_names(value: Sequence[str] | str) -> tuple[str, ...]:
     """One name or several, as a tuple."""
     return (value,) if isinstance(value, str) else tuple(value)

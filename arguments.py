@@ -287,5 +287,12 @@ means_options = stacked(
         help="What stderr tells: 'auto' draws in a terminal and writes lines elsewhere; 'lines', "
         "'json' (events, one per line), 'none'.",
     ),
+    click.option(
+        "--on-stop",
+        default="finish",
+        show_default=True,
+        help="At Ctrl-C, SIGTERM, SIGUSR1 or --timeout: 'finish' waits for the running trials, "
+        "'requeue' ends them at once, for 'resume' to start anew. A second Ctrl-C always does.",
+    ),
 )
 """What a study is run with; launch and resume take them."""

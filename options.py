@@ -9,7 +9,7 @@ from .pruners.plan import Recovery
 from .search.space import SpaceOptions
 from .studies.request import Means, Request
 
-MEANS = ("executor", "workers", "address", "timeout", "trial_timeout", "track")
+MEANS = ("executor", "workers", "address", "timeout", "trial_timeout", "track", "on_stop")
 
 
 def means_from(options: Mapping[str, Any]) -> Means:

@@ -51,8 +51,9 @@ class Executor(Protocol):
     Contract: ``ask`` and ``tell`` are called in the caller's thread, one at a time. None from
     ``ask`` means nothing to start now: while trials run it is asked again after the next outcome,
     since a rung may have opened; when nothing runs, ``run`` returns. Once ``stop`` is set no trial
-    is started, the running ones finish and are told. Every trial asked for is told, as a failure
-    if need be, unless ``run`` raises. No process outlives ``run``.
+    is started; the running ones finish and are told, or are given up where the executor was made
+    to ``requeue``. Every other trial asked for is told, as a failure if need be, unless ``run``
+    raises. No process outlives ``run``.
     """
 
     def run(self, recipe: RecipeSpec, ask: Ask, tell: Tell, stop: threading.Event) -> None:

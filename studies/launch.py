@@ -222,11 +222,18 @@ def make_recipe(run: Path, record: RunRecord, task: Task) -> RecipeSpec:
 def make_executor(means: Means, run: Path) -> Executor:
     """What runs the trials."""
     workers = min(MAX_WORKERS, os.cpu_count() or 1) if means.workers is None else means.workers
+    requeue = means.on_stop == "requeue"
     if means.executor == "ray":
         from .ray_tune import RayExecutor
 
-        return RayExecutor(workers, run, address=means.address, trial_timeout=means.trial_timeout)
-    return LocalExecutor(workers, run, means.trial_timeout)
+        return RayExecutor(
+            workers,
+            run,
+            address=means.address,
+            trial_timeout=means.trial_timeout,
+            requeue=requeue,
+        )
+    return LocalExecutor(workers, run, means.trial_timeout, requeue)
 
 
 @contextmanager

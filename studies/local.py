@@ -31,11 +31,13 @@ class LocalExecutor:
             a hang can be survived.
         folder: the run folder.
         trial_timeout: seconds after which a trial counts as hung and its worker is killed.
+        requeue: kill the running trials at a stop and tell nothing of them; not in this process.
     """
 
     workers: int
     folder: Path
     trial_timeout: float | None = None
+    requeue: bool = False
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -51,6 +53,8 @@ class LocalExecutor:
             return
         with open_pool(self, recipe) as pool:
             while True:
+                if stop.is_set() and self.requeue:
+                    pool.give_up()
                 exhausted = stop.is_set() or not pool.fill(ask)
                 if exhausted and not pool.busy():
                     return
@@ -95,6 +99,13 @@ class Pool:
     def busy(self) -> bool:
         """Whether a trial runs."""
         return any(worker.trial for worker in self.workers)
+
+    def give_up(self) -> None:
+        """Kill the workers that run a trial; a result that they have put aside stays."""
+        for worker in self.workers:
+            if worker.trial:
+                worker.kill()
+                worker.trial = None
 
     def outcomes(self) -> Iterator[Outcome]:
         """What came of trials within a tick; hung workers are killed, dead ones replaced."""

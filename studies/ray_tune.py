@@ -17,7 +17,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,7 @@ class RayExecutor:
             starts a private one, bound to this machine, which ends with the call.
         resources: what one trial takes.
         trial_timeout: seconds after which a trial counts as hung and its worker ends itself.
+        requeue: kill the running trials at a stop and tell nothing of them.
     """
 
     workers: int
@@ -65,6 +66,7 @@ class RayExecutor:
     address: str | None = None
     resources: Mapping[str, float] = field(default_factory=lambda: {"cpu": 1})
     trial_timeout: float | None = None
+    requeue: bool = False
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -80,8 +82,10 @@ class RayExecutor:
             UsageError: there is no cluster at ``address``.
         """
         with cluster(self) as scratch:
-            searcher = AskTell(self._common(recipe, scratch), ask, tell, stop)
-            self._tuner(searcher, scratch).fit()
+            common = self._common(recipe, scratch)
+            searcher = AskTell(common, ask, tell, stop, requeue=self.requeue)
+            with suppress(GivenUp):
+                self._tuner(searcher, scratch).fit()
         if searcher.error is not None:
             raise searcher.error
 
@@ -118,22 +122,43 @@ class RayExecutor:
         )
 
 
+class GivenUp(BaseException):
+    """Leaves Tune without the fifteen seconds that it grants to running trials."""
+
+
 class AskTell(Searcher):
     """Passes Tune's questions on to ``ask`` and its results to ``tell``."""
 
     def __init__(
-        self, common: Mapping[str, Any], ask: Ask, tell: Tell, stop: threading.Event
+        self,
+        common: Mapping[str, Any],
+        ask: Ask,
+        tell: Tell,
+        stop: threading.Event,
+        *,
+        requeue: bool = False,
     ) -> None:
         super().__init__()
         self.error: BaseException | None = None
         self._common = dict(common)
         self._recipe = RecipeSpec(**json.loads(common["recipe"]))
         self._spool = Spool(Path(common["folder"]) / "spool")
-        self._ask, self._tell, self._stop = ask, tell, stop
+        self._ask, self._tell, self._stop, self._requeue = ask, tell, stop, requeue
         self._running: dict[str, Trial] = {}
         self._failed_starts = 0
         self._quiet_until = 0.0
         self._handlers = handlers()
+
+    @property
+    def over(self) -> bool:
+        """Whether asking, telling or building has failed.
+
+        Raises:
+            GivenUp: the running trials are to be ended at once.
+        """
+        if self._requeue and self._stop.is_set():
+            raise GivenUp
+        return self.error is not None
 
     def __reduce__(self) -> tuple[type[Searcher], tuple[()]]:
         return Searcher, ()  # Tune pickles its searcher; nobody reads that
@@ -201,7 +226,7 @@ class Scheduler(FIFOScheduler):
 
 
 class Halt(tune.Stopper):
-    """Ends the experiment at once when asking, telling or building has failed."""
+    """Ends the experiment at once when it is over."""
 
     def __init__(self, searcher: AskTell) -> None:
         self._searcher = searcher
@@ -211,8 +236,8 @@ class Halt(tune.Stopper):
         return False
 
     def stop_all(self) -> bool:
-        """Whether there is an error to raise."""
-        return getattr(self._searcher, "error", None) is not None
+        """Whether the searcher says so; a copy of it, which Tune makes, does not."""
+        return getattr(self._searcher, "over", False)
 
 
 class Journey(tune.Trainable):

@@ -16,6 +16,7 @@ from .trackers.registry import check_trackers
 
 DEFAULT_TRIALS = 60
 EXECUTORS = ("local", "ray")
+ON_STOP = ("finish", "requeue")
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,8 @@ class Means:
         timeout: seconds after which no trial is started; ``None`` for no limit.
         trial_timeout: seconds after which one trial counts as hung.
         track: names of trackers; none given, those that the run used before.
+        on_stop: what becomes of running trials at a signal or the timeout: ``"finish"`` waits for
+            them, ``"requeue"`` ends them at once and the next launcher starts them anew.
     """
 
     executor: str = "local"
@@ -90,18 +93,23 @@ class Means:
     timeout: float | None = None
     trial_timeout: float | None = None
     track: tuple[str, ...] = ()
+    on_stop: str = "finish"
 
     def __post_init__(self) -> None:
         """Check ranges and names."""
         if self.executor not in EXECUTORS:
             raise unknown("executor", self.executor, EXECUTORS)
         check_trackers(self.track)
+        if self.on_stop not in ON_STOP:
+            raise unknown("on_stop", self.on_stop, ON_STOP)
         for name in ("timeout", "trial_timeout"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise UsageError(f"{name} must be positive, got {value} s")
         if self.workers is not None and self.workers < 0:
             raise UsageError(f"workers must be 0 or more, got {self.workers}")
+        if self.workers == 0 and self.on_stop == "requeue":
+            raise UsageError("on_stop can be 'requeue' with 1 worker or more, got 0 workers")
 
 
 def check_trials(trials: int) -> None:

@@ -189,6 +189,8 @@ VALUES = {
     "timeout-zero": launched("--timeout 0s", "'0s' is no time span"),
     "timeout-negative": launched("--timeout=-5", "is no time span"),
     "trial-timeout": launched("--trial-timeout 1w", "'1w' is no time span"),
+    "on-stop": launched("--on-stop never", "no on_stop 'never'", "known: finish, requeue"),
+    "on-stop here": launched("--on-stop requeue", "with 1 worker or more, got 0 workers"),
     "workers": launched("--workers=-1", "-1 is not in the range"),
     "max-epochs": launched("--max-epochs=-1", "max_epochs must be 0 or more"),
     "max-epochs-nan": launched("--max-epochs nan", "max_epochs must be"),

@@ -110,12 +110,14 @@ def test_kill_9_at_any_moment_loses_nothing_and_repeats_nothing(
 
 
 @pytest.mark.parametrize(
-    ("number", "workers"), [(signal.SIGINT, "1"), (signal.SIGTERM, "0")], ids=["int", "term"]
+    ("number", "options"),
+    [(signal.SIGINT, "--workers 1 --on-stop requeue"), (signal.SIGTERM, "--workers 0")],
+    ids=["int", "term"],
 )
 def test_a_signal_stops_cleanly_and_the_study_goes_on(
-    number: signal.Signals, workers: str, slow: Path, start: Start, command: Command
+    number: signal.Signals, options: str, slow: Path, start: Start, command: Command
 ) -> None:
-    process = start(*LAUNCH.split(), "--workers", workers)
+    process = start(*LAUNCH.split(), *options.split())
     wait_until(lambda: results(slow / "new") >= 2, process)
     os.killpg(process.pid, number)
     _, err = process.communicate(timeout=PATIENCE_SECONDS)

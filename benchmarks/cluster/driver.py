@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument("--executor", default="local")
     parser.add_argument("--storage")
     parser.add_argument("--promote", action="store_true")
+    parser.add_argument("--requeue", action="store_true")
     args = parser.parse_args()
     recipe = RecipeSpec("toy:recipe", {"run": str(args.run), "seconds": args.seconds})
     storage = open_storage(args.run, args.storage)
@@ -42,8 +43,8 @@ def executor(args: argparse.Namespace) -> Executor:
     if args.executor == "ray":
         from hierprune.studies.ray_tune import RayExecutor
 
-        return RayExecutor(args.workers, args.run)
-    return LocalExecutor(args.workers, args.run)
+        return RayExecutor(args.workers, args.run, requeue=args.requeue)
+    return LocalExecutor(args.workers, args.run, requeue=args.requeue)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import random
 import signal
+import time
 from pathlib import Path
 
 import pytest
-from chaos import Launcher, audit, run_to_end, storm
+from chaos import Launcher, audit, orphans, run_to_end, storm
+from toy import DIRECTIONS
+
+from hierprune.studies.ledger import Ledger
+from hierprune.studies.storage import open_storage
 
 
 @pytest.mark.slow
@@ -39,3 +44,43 @@ def test_a_signal_stops_cleanly(tmp_path: Path, number: signal.Signals) -> None:
     found = audit(tmp_path)
     assert found.faults(expected=found.complete) == []
     assert found.complete >= 3
+
+
+def started(run: Path) -> int:
+    """Trials that were handed to a launcher."""
+    journal = run / "study.jsonl"
+    return journal.read_text().count('"owner"') if journal.exists() else 0
+
+
+LONG = ["--trials", "4", "--seconds", "60"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("executor", ["local", "ray"])
+@pytest.mark.parametrize("how", ["requeue", "second signal"])
+def test_running_trials_go_back_at_once_and_are_not_counted(
+    tmp_path: Path, executor: str, how: str
+) -> None:
+    requeue = ["--requeue"] if how == "requeue" else []
+    launcher = Launcher(tmp_path, [*LONG, "--executor", executor, *requeue])
+    launcher.start()
+    while started(tmp_path) < 2:
+        assert launcher.running()
+        time.sleep(0.05)
+    time.sleep(0.5)
+    launcher.send(signal.SIGTERM)
+    if how == "second signal":
+        time.sleep(0.2)
+        assert launcher.running()
+        launcher.send(signal.SIGINT)
+    stopped = time.monotonic()
+    code = launcher.wait()
+    assert time.monotonic() - stopped < 10
+    assert (code == 0) == (how == "requeue")
+    assert orphans(tmp_path) == 0
+    run_to_end(Launcher(tmp_path, ["--trials", "4", "--seconds", "0"]))
+    found = audit(tmp_path)
+    assert found.faults(expected=4) == []
+    assert found.interrupted == 2
+    with Ledger(open_storage(tmp_path), tmp_path, DIRECTIONS, lambda *_: None, 0) as ledger:
+        assert {t.user_attrs["attempt"] for t in ledger.trials()} == {1}
