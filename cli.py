@@ -306,27 +306,33 @@ def compare(a: str, b: str, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--repair", is_flag=True, help="Do what can be done about the faults of a run.")
 @json_option
-def verify(folder: Path, as_json: bool) -> None:
+def verify(folder: Path, repair: bool, as_json: bool) -> None:
     """Measure a picked model again, or check the record of a run.
 
     DIR is either. A picked model is loaded and scored on the test split, beside what its plan
-    promises. Of a run, the states of all trials, their values, hashes and budgets are checked.
-    Exit code 1 when something does not hold.
+    promises. Of a run, the journal, the states of all trials, their repetitions, values, hashes
+    and budgets are checked; --repair mends what can be mended. No finished trial is lost by it,
+    and what it takes away is kept in RUN/damaged. Exit code 1 when something does not hold.
 
     \b
     Examples:
       hierprune verify picked
       hierprune verify runs/first
+      hierprune verify runs/first --repair
     """
+    from .studies.repair import repair_run
     from .studies.run_record import is_run
     from .studies.verify_picked import verify_picked
     from .studies.verify_run import verify_run
     from .terminal import show_audit, show_json, show_verified
 
     if is_run(folder):
-        found: Any = verify_run(folder)
+        found: Any = repair_run(folder) if repair else verify_run(folder)
         show: Callable[[Any], None] = show_audit
+    elif repair:
+        raise UsageError(f"only a run can be repaired, {folder} is none; pick the model again")
     else:
         found, show = verify_picked(folder), show_verified
     if as_json:

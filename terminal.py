@@ -227,9 +227,11 @@ def show_audit(found: Audit) -> None:
     }
     columns = [Column("", list(rows), False), Column("found", list(rows.values()))]
     show(table(str(found.run), columns))
-    for fault in found.faults:
-        say(f"fault: {fault}")
-    say(f"{len(found.faults)} faults" if found.faults else "the record is sound")
+    for fault in found.repaired:
+        say(f"repaired: {fault.text} ({fault.remedy})")
+    for fault in found.found:
+        say(f"fault: {fault.text}" + (f" (--repair: {fault.remedy})" if fault.remedy else ""))
+    say(f"{len(found.found)} faults" if found.found else "the record is sound")
 
 
 def show_tree(found: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +30,7 @@ from . import records
 from .book import Book
 from .liveness import Observer, Pulse
 from .spool import Spool
-from .storage import LOCK
+from .storage import LOCK, STUDY
 from .trial import Outcome, Trial
 
 MAX_ATTEMPTS = 3
@@ -66,7 +66,7 @@ class Ledger:
         propose: Propose,
         n_trials: int,
         *,
-        name: str = "hierprune",
+        name: str = STUDY,
     ) -> None:
         self.n_trials = n_trials
         self._propose = propose
@@ -166,9 +166,18 @@ class Ledger:
     def _withdraw_repetition(self, number: int) -> None:
         self._book.trials()
         copy = self._book.tally.retry(number)
-        if copy is not None and self._book.claim(copy, self.owner):
-            error = f"not needed, trial {number} was finished after all"
-            self._book.finish(Outcome(copy, error=error, kind="died"))
+        if copy is not None:
+            self._close(copy, f"not needed, trial {number} was finished after all")
+
+    def withdraw(self, waiting: Iterable[int]) -> None:
+        """Close waiting repetitions that need not be run."""
+        with self._locked():
+            for number in waiting:
+                self._close(number, "not needed, the trial that it repeats is finished or repeated")
+
+    def _close(self, waiting: int, error: str) -> None:
+        if self._book.claim(waiting, self.owner):
+            self._book.finish(Outcome(waiting, error=error, kind="died"))
 
     def _record_late(self, outcome: Outcome) -> None:
         with self._locked():
@@ -205,10 +214,10 @@ class Ledger:
 
     def _take_over(self, trial: FrozenTrial, *, counted: bool = True) -> None:
         number, attempt = trial.number, trial.user_attrs["attempt"]
-        spooled = self._spool.get(number, attempt)
+        known = self._spool.get(number, attempt) or records.half_told(trial)
         with contextlib.suppress(UpdateFinishedTrialError):  # its owner was faster
-            if spooled is not None and spooled.kind != "died":
-                self._finish(records.checked(spooled, self._objectives))
+            if known is not None and known.kind != "died":
+                self._finish(records.checked(known, self._objectives))
             else:
                 error = f"its launcher {trial.user_attrs.get('owner')} ended"
                 died = Outcome(number, error=error, kind="died", attempt=attempt)

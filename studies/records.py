@@ -74,6 +74,15 @@ def to_trial(trial: FrozenTrial) -> Trial:
     )
 
 
+def half_told(trial: FrozenTrial) -> Outcome | None:
+    """The outcome of a running trial whose launcher died between the two writes of telling it."""
+    told = trial.user_attrs.get("outcome")
+    if told is None:
+        return None
+    attempt = trial.user_attrs["attempt"]
+    return Outcome.from_json({"number": trial.number, "attempt": attempt, **told})
+
+
 def outcome_record(outcome: Outcome) -> dict[str, Any]:
     """The attribute ``outcome``."""
     data = outcome.to_json()

@@ -26,7 +26,9 @@ from optuna.storages.journal import BaseJournalBackend
 from ..errors import UsageError
 
 JOURNAL = "study.jsonl"
+STUDY = "hierprune"  # the one study in a journal
 LOCK = "ledger.lock"
+MEND = "'hierprune verify RUN' says what can be saved"
 SET_TRIAL_USER_ATTR = 8  # operation code of Optuna's journal
 TAIL_BYTES = 1 << 16  # read at a time when looking backwards for the last whole line
 
@@ -48,7 +50,7 @@ class FlockJournalBackend(BaseJournalBackend):
         """The records from this number on; an unfinished last line is not there yet.
 
         Raises:
-            ValueError: a whole line is not JSON.
+            UsageError: a whole line is not JSON.
         """
         number, offset = self._cursor if self._cursor[0] == log_number_from else (0, 0)
         with self.path.open("rb") as file:
@@ -65,9 +67,9 @@ class FlockJournalBackend(BaseJournalBackend):
         try:
             record: dict[str, Any] = json.loads(line)
         except ValueError as error:
-            raise ValueError(
+            raise UsageError(
                 f"every line of {self.path} must be one JSON record, line {number} is damaged: "
-                f"{line[:60]!r}; remove that line to go on without it"
+                f"{line[:60]!r}; {MEND}"
             ) from error
         return record
 
@@ -133,8 +135,7 @@ def open_storage(run: Path, url: str | None = None) -> BaseStorage:
     run.mkdir(parents=True, exist_ok=True)
     check_locks(run)
     if url is None:
-        with without_collection():
-            return JournalStorage(FlockJournalBackend(run / JOURNAL))
+        return open_journal(run / JOURNAL)
     with filelock.FileLock(run / LOCK):  # two processes at once would both create the tables
         return open_database(url)
 
@@ -151,8 +152,30 @@ def read_storage(run: Path, url: str | None = None) -> BaseStorage:
         return open_database(url)
     if not (run / JOURNAL).exists():
         raise FileNotFoundError(run / JOURNAL)
-    with without_collection():
-        return JournalStorage(FlockJournalBackend(run / JOURNAL))
+    return open_journal(run / JOURNAL)
+
+
+def open_journal(path: Path) -> BaseStorage:
+    """The storage in a journal file.
+
+    Raises:
+        UsageError: it is no journal, or damaged.
+    """
+    try:
+        with without_collection():
+            return JournalStorage(FlockJournalBackend(path))
+    except (AssertionError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{path} holds something else than Optuna's journal; {MEND}") from error
+
+
+def journal_bytes(path: Path) -> bytes:
+    """What stands in a journal while nobody writes; nothing where there is none."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+            return file.read()
+    except FileNotFoundError:
+        return b""
 
 
 @contextmanager

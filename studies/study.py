@@ -27,7 +27,7 @@ from .reasons import reasons
 from .recipe import Journey, check_dense, measured, open_journey, task_of
 from .records import is_ours, to_trial
 from .run_record import RunRecord
-from .storage import open_storage
+from .storage import STUDY, open_storage
 
 
 @dataclass(eq=False)
@@ -222,7 +222,7 @@ class Study:
 
 def study_name(run: Path, record: RunRecord) -> str:
     """The name in the storage: one study per journal, the folder's name in a shared database."""
-    return "hierprune" if record.storage is None else f"{run.name}-{record.created}"
+    return STUDY if record.storage is None else f"{run.name}-{record.created}"
 
 
 def row_of(record: Record) -> dict[str, Any]:
