@@ -115,8 +115,8 @@ init_options = stacked(
         default="accuracy",
         show_default=True,
         shell_complete=words("accuracy", "binary-accuracy", "mae", "mse"),
-        help="One of accuracy, binary-accuracy, mae, mse, or the place of a function that gives one "
-        "value per sample.",
+        help="One of accuracy, binary-accuracy, mae, mse, or the place of a function that gives "
+        "one value per sample.",
     ),
     click.option(
         "--out",
