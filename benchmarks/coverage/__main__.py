@@ -81,7 +81,7 @@ def result(suite: str, name: str, options: argparse.Namespace) -> Row:
     model, inputs = SUITES[suite]()[name]()
     model.eval()
     row = measure(suite, name, model, inputs, options.limit)
-    return replace(row, rival=compare(model, inputs, 30)) if options.rival else row
+    return replace(row, rival=compare(model, inputs, 15)) if options.rival else row
 
 
 def line(row: Row) -> str:

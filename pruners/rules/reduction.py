@@ -67,7 +67,7 @@ def reduce_layer(state: TraceState, call: Call, layer: Tensor, dims: Sequence[in
 def allowed(state: TraceState, call: Call) -> bool:
     """Whether a reduction over units means the same over those that stay."""
     if call.name == "sum":
-        return True
+        return call.x.is_floating_point() or call.x.is_complex()  # else it counts units
     if call.name in ("linalg_vector_norm", "norm"):
         order = call.arguments.get("ord", call.arguments.get("p"))
         return order is None or float(order) > 0  # a sum of powers
