@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import cached_property
 from typing import Any
 
@@ -116,7 +117,8 @@ class Oracle:
         double = DoublePrecision()
         device = next((p.device for p in model.parameters()), torch.device("cpu"))
         try:
-            with torch.no_grad(), torch.random.fork_rng(devices=[]), double, device:
+            made = device if device.type == "meta" else nullcontext()
+            with torch.no_grad(), torch.random.fork_rng(devices=[]), double, made:
                 torch.manual_seed(seed)
                 examples = [moved(inputs, device) for inputs in self.examples]
                 outputs = [forward(model, inputs) for inputs in examples]
@@ -129,10 +131,9 @@ class Oracle:
 
 def moved(inputs: Inputs, device: torch.device) -> Inputs:
     """A copy of the inputs on a device."""
-    copies: Inputs = copy.deepcopy(inputs)
-    if device.type == "cpu":
-        return copies
-    there: Inputs = tree_map(lambda v: v.to(device) if isinstance(v, Tensor) else v, copies)
+    there: Inputs = tree_map(
+        lambda v: v.to(device) if isinstance(v, Tensor) else v, copy.deepcopy(inputs)
+    )
     return there
 
 
