@@ -28,6 +28,7 @@ from .. import __version__
 from ..cachedir import default_cache
 from ..task import Inputs, Task
 from .trace import build_tree
+from .traceable import require_traceable
 from .tree import ModelTree
 
 ROOT = Path(__file__).parents[1]
@@ -57,6 +58,7 @@ def find_tree(
     Raises:
         UsageError: a model whose forward cannot be followed.
     """
+    require_traceable(model)
     asked = [example_inputs, *more_inputs, *(("outputs", *outputs) if outputs is not None else ())]
     file = default_cache() / "trees" / f"{architecture_sha256(model, asked)}.json"
     with suppress(OSError, ValueError, KeyError, TypeError):
