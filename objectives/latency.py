@@ -1,49 +1,70 @@
-"""Time of one forward, measured beside the dense model."""
+"""Time of one forward, measured beside the dense model, or predicted from a table of such times."""
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar, Literal
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import nn
 
-from ..task import Direction, Inputs, Task, forward, head
+from ..errors import unknown
+from ..task import Direction, Inputs, Task
 from .base import Candidate, Measurement
+from .latency_table import LatencyTable, shapes_of
 from .memo import once
-from .modes import measuring
+from .runtime import Setting
+from .timing import compare, ratio
 
-Times = NDArray[np.float64]
+Mode = Literal["predicted", "measured"]
+MODES: tuple[Mode, ...] = ("predicted", "measured")
 
-WARM_UP = 2  # forwards before the first that counts: lazy initialisation, caches
-RESAMPLES = 1000  # of the bootstrap; moves the ends of the interval by about a tenth of its width
-UNDISTURBED = 0.1
-"""The quantile of a model's times that stands for them. A load from outside only ever adds time:
-beside seven busy processes on two cores the ratio of two small networks scattered by 3 % with this
-quantile, by 11 % with the median (batch 4, 50 rounds)."""
+
+@dataclass(frozen=True)
+class LatencyOptions:
+    """How a study knows latency.
+
+    Attributes:
+        mode: of trials: predicted from a table of times measured once, or each measured.
+        setting: of the runtime.
+    """
+
+    mode: Mode = "predicted"
+    setting: Setting = field(default_factory=Setting)
+
+    def __post_init__(self) -> None:
+        """Check the mode."""
+        if self.mode not in MODES:
+            raise unknown("latency", self.mode, MODES)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> LatencyOptions:
+        """The options that :meth:`to_json` wrote."""
+        setting = dict(data["setting"])
+        setting["shape"] = None if setting["shape"] is None else tuple(setting["shape"])
+        return cls(data["mode"], Setting(**setting))
 
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds of one forward of a batch, on the machine, device and threads as they are.
+    """Milliseconds of one forward, by measuring: (model time / dense time) x the dense time.
 
-    The model and dense run in turns, the order changing from round to round, so that whatever
-    slows the machine meets both. The value is (model time / dense time) x the dense time measured
-    once, each time the :data:`UNDISTURBED` one of all rounds. The interval is that of the ratio:
-    what the machine did when dense was timed does not blur the comparison of models.
+    Both run in turns, as :mod:`.timing` does it, and the dense time in ms is measured once, so load
+    that comes and goes between trials cancels. The interval is that of the ratio: what the machine
+    did when dense was timed does not blur the comparison of models.
 
     Attributes:
-        batch: samples per forward; fewer where the first batch of val holds fewer.
-        rounds: at most so many pairs of forwards are timed.
-        seconds: time for the pairs; slow models get fewer rounds, at least three.
+        setting: of the runtime.
+        seconds: time for one model; slow models get fewer rounds, at least six.
         dense_ms: the dense time; measured at first use when None.
     """
 
-    batch: int = 1
-    rounds: int = 50
+    setting: Setting = field(default_factory=Setting)
     seconds: float = 0.15
     dense_ms: float | None = None
 
@@ -52,56 +73,61 @@ class Latency:
     direction: ClassVar[Direction] = "minimize"
 
     def __call__(self, candidate: Candidate) -> Measurement:
-        """Time the model beside dense, both in eval mode and without gradients."""
-        dense = candidate.dense
-        inputs = once(dense, (self.name, self.batch), lambda: self.inputs(candidate.task))
-        reference = self.dense_ms or once(dense, self, lambda: self.absolute(dense, inputs))
-        if candidate.model is dense:
+        """Time the model beside dense."""
+        inputs = inputs_of(self.setting, candidate.task, candidate.dense)
+        reference = self.dense_ms or dense_ms(self.setting, candidate.dense, inputs, self.seconds)
+        if candidate.model is candidate.dense:
             return Measurement(reference)
-        times = self.timed(candidate.model, dense, inputs)
-        return ratio_interval(times, scale=reference)
-
-    def inputs(self, task: Task) -> Inputs:
-        """The head of the first batch of val."""
-        return head(next(iter(task.batches("val")))[0], self.batch)
-
-    def absolute(self, model: nn.Module, inputs: Inputs) -> float:
-        """Time of a model alone, in ms."""
-        times = self.timed(model, model, inputs)
-        return float(np.quantile(times, UNDISTURBED)) * 1000
-
-    def timed(self, model: nn.Module, dense: nn.Module, inputs: Inputs) -> Times:
-        """Seconds of both models in every round, shape (rounds, 2)."""
-        pair = (model, dense)
-        with measuring(*pair):
-            pace = min(sum(seconds(m, inputs) for m in pair) for _ in range(WARM_UP))
-            rounds = int(np.clip(self.seconds / pace, 3, self.rounds))
-            times = np.empty((rounds, 2))
-            for r in range(rounds):
-                for i in (0, 1) if r % 2 else (1, 0):
-                    times[r, i] = seconds(pair[i], inputs)
-        return times
+        times = compare(
+            self.setting, candidate.model, candidate.dense, inputs, seconds=self.seconds
+        )
+        return scaled(ratio(times), reference)
 
 
-def seconds(model: nn.Module, inputs: Inputs) -> float:
-    """Wall time of one forward; waits for an accelerator to finish."""
-    start = time.perf_counter()
-    forward(model, inputs)
-    if torch.accelerator.is_available():
-        torch.accelerator.synchronize()
-    return time.perf_counter() - start
+@dataclass(frozen=True, eq=False)
+class PredictedLatency:
+    """Milliseconds of one forward as a table of measured times predicts them from the shapes.
 
+    The interval is the prediction's: of the errors on held-out plans, 95 % are within it.
 
-def ratio_interval(times: Times, *, scale: float) -> Measurement:
-    """Model time / dense time with its 95 % interval by bootstrap over rounds, all x ``scale``.
-
-    Args:
-        times: (rounds, 2), model and dense.
-        scale: what a ratio of 1 counts as.
+    Attributes:
+        table: of times.
+        dense_ms: the dense time.
     """
-    rows = np.random.default_rng(0).integers(len(times), size=(RESAMPLES, len(times)))
-    draws = np.quantile(times[rows], UNDISTURBED, axis=1)  # (RESAMPLES, 2)
-    low, high = np.quantile(draws[:, 0] / draws[:, 1], (0.025, 0.975))
-    model, dense = np.quantile(times, UNDISTURBED, axis=0)
-    value = model / dense
-    return Measurement(*(float(x) * scale for x in (value, min(low, value), max(high, value))))
+
+    table: LatencyTable
+    dense_ms: float
+
+    name: ClassVar[str] = "latency"
+    unit: ClassVar[str] = "ms"
+    direction: ClassVar[Direction] = "minimize"
+
+    def __call__(self, candidate: Candidate) -> Measurement:
+        """Predict; nothing is run."""
+        if candidate.model is candidate.dense:
+            return Measurement(self.dense_ms)
+        return scaled(self.table.predict(shapes_of(candidate.model)), self.dense_ms)
+
+
+def inputs_of(setting: Setting, task: Task, dense: nn.Module) -> Inputs:
+    """The inputs of one forward, made once."""
+    key = ("inputs", setting.batch, setting.shape)
+    return once(dense, key, lambda: setting.inputs(task))
+
+
+def dense_ms(setting: Setting, dense: nn.Module, inputs: Inputs, seconds: float) -> float:
+    """Milliseconds of one forward of the dense model alone, measured once."""
+
+    def measure() -> float:
+        times = compare(setting, dense, dense, inputs, seconds=seconds)
+        return float(np.median(times)) * 1000
+
+    return once(dense, ("dense_ms", setting), measure)
+
+
+def scaled(found: Measurement, factor: float) -> Measurement:
+    """A value and its interval times a factor."""
+    low, high = found.low, found.high
+    if low is None or high is None:
+        return Measurement(found.value * factor)
+    return Measurement(found.value * factor, low * factor, high * factor)

@@ -1,0 +1,74 @@
+"""Latency on another machine: a plain command that takes an ONNX file and prints milliseconds.
+
+``{file}`` in the command stands for the path of the file; without it the file comes on the
+command's standard input, as ``ssh`` wants it::
+
+    ssh board 'cat > /tmp/m.onnx && ./bench /tmp/m.onnx'
+    python bench.py {file}
+
+The numbers that the command prints, one or more, are the milliseconds of one forward each.
+"""
+
+from __future__ import annotations
+
+import shlex
+import statistics
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+FILE = "{file}"
+LIMIT = 600.0  # seconds for one call
+
+
+def sampler(command: str, content: bytes) -> Callable[[], float]:
+    """Measures one ONNX file at every call: seconds of a forward, the median of what is printed.
+
+    Raises:
+        RuntimeError: the command fails, takes longer than :data:`LIMIT`, or prints no number.
+    """
+    folder = tempfile.TemporaryDirectory(prefix="hierprune-")
+    file = Path(folder.name) / "model.onnx"
+    file.write_bytes(content)
+
+    def sample() -> float:
+        assert folder  # the file lives as long as this function
+        return call(command, file) / 1000
+
+    return sample
+
+
+def call(command: str, file: Path) -> float:
+    """Milliseconds that the command found for the file."""
+    arguments = [part.replace(FILE, str(file)) for part in shlex.split(command)]
+    try:
+        with file.open("rb") as content:
+            ended = subprocess.run(
+                arguments, stdin=content, capture_output=True, text=True, timeout=LIMIT, check=False
+            )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise RuntimeError(f"the command that measures, {command!r}, failed: {error}") from error
+    if ended.returncode:
+        said = (ended.stderr or ended.stdout).strip().splitlines()[-1:] or ["nothing"]
+        raise RuntimeError(
+            f"the command that measures, {command!r}, ended with {ended.returncode}: {said[0]}"
+        )
+    return milliseconds(command, ended.stdout)
+
+
+def milliseconds(command: str, text: str) -> float:
+    """The median of the numbers in a text of nothing else.
+
+    >>> milliseconds("bench", "1.5 2.5\\n9.0\\n")
+    2.5
+    """
+    try:
+        found = [float(word) for word in text.split()]
+    except ValueError:
+        found = []
+    if not found or not all(0 < ms < float("inf") for ms in found):
+        raise RuntimeError(
+            f"the command that measures, {command!r}, must print milliseconds, got {text[:100]!r}"
+        )
+    return statistics.median(found)

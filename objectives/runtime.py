@@ -1,0 +1,173 @@
+"""What a model runs on when its time is taken: torch as it is, compiled, onnxruntime, elsewhere.
+
+A model is prepared for a runtime once (exported, say), then opened as often as one likes; every
+call of what is opened runs one forward and answers the seconds it took.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from ..errors import UsageError, unknown
+from ..task import Inputs, Task, forward, head
+from . import onnx_file, remote
+
+Sample = Callable[[], float]
+"""Runs one forward and gives the seconds it took."""
+Opener = Callable[[], Sample]
+"""Makes a prepared model ready to run."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where and how the forward runs whose time is the latency.
+
+    Attributes:
+        runtime: one of :data:`RUNTIMES`.
+        threads: of the forward, of the operators of eager, compile and onnxruntime.
+        batch: samples per forward; fewer where the first batch of val holds fewer.
+        shape: of one sample of normal noise, for models of one tensor; None takes the head of val.
+        command: of the runtime ``remote``; see :mod:`.remote`.
+    """
+
+    runtime: str = "eager"
+    threads: int = 1
+    batch: int = 1
+    shape: tuple[int, ...] | None = None
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        """Check names and ranges."""
+        if self.runtime not in RUNTIMES:
+            raise unknown("runtime", self.runtime, RUNTIMES)
+        for name in ("threads", "batch", *(self.shape or ())):
+            value = getattr(self, name) if isinstance(name, str) else name
+            if value < 1:
+                raise UsageError(f"threads, batch and the sizes of a shape must be 1 or more: {self}")
+        if (self.runtime == "remote") != bool(self.command):
+            raise UsageError("the runtime 'remote' and a command to measure with go together")
+        package = RUNTIMES[self.runtime].package
+        if package and importlib.util.find_spec(package) is None:
+            raise UsageError(
+                f"the runtime {self.runtime!r} needs {package}, not installed here: "
+                f'pip install "hierprune[onnx]"'
+            )
+
+    def inputs(self, task: Task) -> Inputs:
+        """The inputs of one forward."""
+        if self.shape is not None:
+            generator = torch.Generator().manual_seed(0)
+            return torch.randn(self.batch, *self.shape, generator=generator)
+        return head(next(iter(task.batches("val")))[0], self.batch)
+
+    def prepare(self, model: nn.Module, inputs: Inputs) -> Opener:
+        """The model made ready for this runtime, in whatever mode it is now.
+
+        Raises:
+            UsageError: the runtime cannot run it.
+        """
+        return RUNTIMES[self.runtime].prepare(model, inputs, self)
+
+    @property
+    def cheap(self) -> bool:
+        """Whether opening takes no longer than some forwards."""
+        return RUNTIMES[self.runtime].cheap
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """One kind of runtime.
+
+    Attributes:
+        prepare: makes a model ready to be opened.
+        package: that it needs beyond hierprune's own; ``""`` for none.
+        cheap: whether opening takes no longer than some forwards.
+    """
+
+    prepare: Callable[[nn.Module, Inputs, Setting], Opener]
+    package: str = ""
+    cheap: bool = True
+
+
+def timed(run: Callable[[], object], device: torch.device) -> Sample:
+    """Wall time of ``run`` on the CPU, device time between two events on a GPU."""
+    if device.type != "cuda":
+
+        def wall() -> float:
+            start = time.perf_counter()
+            run()
+            if device.type != "cpu":
+                torch.accelerator.synchronize()
+            return time.perf_counter() - start
+
+        return wall
+
+    def between_events() -> float:
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        run()
+        end.record()
+        end.synchronize()
+        return start.elapsed_time(end) / 1000
+
+    return between_events
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where the model's parameters are."""
+    return next((p.device for p in model.parameters()), torch.device("cpu"))
+
+
+def eager(model: nn.Module, inputs: Inputs, setting: Setting) -> Opener:
+    """Torch as it is; every opening is a copy with its own place in memory."""
+
+    def opened() -> Sample:
+        own = copy.deepcopy(model)
+        return timed(lambda: forward(own, inputs), device_of(own))
+
+    return opened
+
+
+def compiled(model: nn.Module, inputs: Inputs, setting: Setting) -> Opener:
+    """``torch.compile`` at fixed shapes; what it cannot follow runs as it is."""
+
+    def opened() -> Sample:
+        fast = torch.compile(model, dynamic=False)
+        forward(fast, inputs)
+        return timed(lambda: forward(fast, inputs), device_of(model))
+
+    return opened
+
+
+def onnxruntime(model: nn.Module, inputs: Inputs, setting: Setting) -> Opener:
+    """ONNX in a session of onnxruntime on the CPU."""
+    content = onnx_file.exported(model, inputs)
+    onnx_file.check(model, content, inputs)
+
+    def opened() -> Sample:
+        run = onnx_file.session(content, inputs, setting.threads)
+        return timed(run, torch.device("cpu"))
+
+    return opened
+
+
+def elsewhere(model: nn.Module, inputs: Inputs, setting: Setting) -> Opener:
+    """ONNX, measured by a command."""
+    content = onnx_file.exported(model, inputs)
+    return lambda: remote.sampler(setting.command, content)
+
+
+RUNTIMES: Mapping[str, Runtime] = {
+    "eager": Runtime(eager),
+    "compile": Runtime(compiled, cheap=False),
+    "onnxruntime": Runtime(onnxruntime, "onnxruntime"),
+    "remote": Runtime(elsewhere, "onnx", cheap=False),
+}
+"""What a model can be timed on, by name."""
