@@ -35,6 +35,12 @@ def launch(
     sequential: bool = False,
     seed: int = 0,
     storage: str | None = None,
+    latency: str = "predicted",
+    runtime: str = "eager",
+    threads: int = 1,
+    batch: int = 1,
+    shape: Sequence[int] | None = None,
+    command: str | None = None,
     executor: str = "local",
     workers: int | None = None,
     address: str | None = None,
@@ -67,6 +73,14 @@ def launch(
             dense, a hundred times slower.
         seed: of everything random.
         storage: Optuna URL; default a journal in the run folder.
+        latency: how trials know it: ``"predicted"`` from models timed once, or ``"measured"``;
+            the front is timed at the end either way.
+        runtime: what latency is measured on: ``"eager"``, ``"compile"``, ``"onnxruntime"`` or
+            ``"remote"``.
+        threads: of the runtime.
+        batch: samples per timed forward.
+        shape: of one timed sample of noise; default the head of the validation data.
+        command: of the runtime ``"remote"``: takes an ONNX file, prints milliseconds.
         executor: ``"local"`` or ``"ray"``.
         workers: trials at once; default one per core, at most 4; 0 runs them in this process.
         address: of a Ray cluster.

@@ -53,6 +53,22 @@ def names(value: str | Sequence[str]) -> tuple[str, ...]:
     return found
 
 
+def sizes(value: str | Sequence[int]) -> tuple[int, ...]:
+    """Sizes separated by commas.
+
+    >>> sizes("3,32,32")
+    (3, 32, 32)
+    """
+    parts = value.split(",") if isinstance(value, str) else value
+    try:
+        found = tuple(int(n) for n in parts)
+    except ValueError:
+        found = (0,)
+    if min(found, default=0) < 1:
+        raise click.BadParameter(f"{value!r} is no shape; write 3,32,32")
+    return found
+
+
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document on stdout and nothing else."
 )
@@ -145,6 +161,39 @@ export_options = stacked(
 )
 """What a picked model is written as."""
 
+setting_options = (
+    click.option(
+        "--runtime",
+        default="eager",
+        show_default=True,
+        shell_complete=words("eager", "compile", "onnxruntime", "remote"),
+        help="What latency is measured on: 'eager', 'compile', 'onnxruntime', or 'remote' with "
+        "--command.",
+    ),
+    click.option(
+        "--threads", type=click.IntRange(1), default=1, show_default=True, help="Of the runtime."
+    ),
+    click.option(
+        "--batch",
+        type=click.IntRange(1),
+        default=1,
+        show_default=True,
+        help="Samples per timed forward.",
+    ),
+    click.option(
+        "--shape",
+        type=sizes,
+        metavar="C,H,W",
+        help="Of one timed sample of noise. [the head of the validation data]",
+    ),
+    click.option(
+        "--command",
+        metavar="CMD",
+        help="Of --runtime remote: takes an ONNX file as {file} or on stdin, prints ms.",
+    ),
+)
+"""What latency is measured on."""
+
 request_options = stacked(
     click.option(
         "--run", type=click.Path(path_type=Path), help="New folder of the study. [runs/TASK-DATE]"
@@ -208,6 +257,15 @@ request_options = stacked(
         show_default=True,
         help="Fine-tune one plan in ten for up to so many epochs.",
     ),
+    click.option(
+        "--latency",
+        default="predicted",
+        show_default=True,
+        shell_complete=words("predicted", "measured"),
+        help="How trials know it: 'predicted' from models timed once, or each 'measured'; "
+        "the front is timed at the end either way.",
+    ),
+    *setting_options,
     click.option(
         "--lr",
         type=float,

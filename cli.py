@@ -17,6 +17,7 @@ import click
 
 from . import __version__
 from .arguments import (
+    duration,
     export_options,
     init_options,
     json_option,
@@ -302,6 +303,33 @@ def compare(a: str, b: str, as_json: bool) -> None:
         show_json(found.to_json())
     else:
         show_comparison(found)
+
+
+@cli.command()
+@run_argument
+@click.option(
+    "--time", "seconds", type=duration, default="60s", show_default=True, help="For all: 30s, 5m."
+)
+@click.option("--again", is_flag=True, help="Time the whole front anew.")
+@json_option
+def confirm(run: Path, seconds: float, again: bool, as_json: bool) -> None:
+    """Time the models on RUN's front, one at a time, and find the front again.
+
+    Each runs in turns with the dense model on the study's runtime. Best when nothing else runs on
+    this machine. Launch and resume do so at their end, in a small share of the study's time.
+    """
+    from .live import progress
+    from .studies.confirm import confirm as confirm_front
+    from .studies.study import Study
+    from .terminal import show_front, show_json
+
+    study = Study.open(run)
+    with progress() as listener:
+        confirm_front(study, seconds=seconds, again=again, progress=listener)
+    if as_json:
+        show_json(study.to_json())
+    else:
+        show_front(study)
 
 
 @cli.command()

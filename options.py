@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .objectives.latency import LatencyOptions
+from .objectives.runtime import Setting
 from .pruners.plan import Recovery
 from .search.space import SpaceOptions
 from .studies.request import Means, Request
@@ -27,7 +29,23 @@ def request_from(options: Mapping[str, Any]) -> Request:
     fields = ("objectives", "strategy", "trials", "max_epochs", "seed", "storage")
     chosen = {name: given[name] for name in fields if name in given}
     where = tuple(given.get("where", ()))
-    return Request(where=where, space=space_from(given), recovery=recovery_from(given), **chosen)
+    return Request(
+        where=where,
+        space=space_from(given),
+        recovery=recovery_from(given),
+        latency=latency_from(given),
+        **chosen,
+    )
+
+
+def latency_from(given: Mapping[str, Any]) -> LatencyOptions:
+    """How latency is known, and on what runtime."""
+    names = ("runtime", "threads", "batch", "shape", "command")
+    chosen = {name: given[name] for name in names if name in given}
+    if "shape" in chosen:
+        chosen["shape"] = tuple(chosen["shape"])
+    default = LatencyOptions()
+    return LatencyOptions(given.get("latency", default.mode), Setting(**chosen))
 
 
 def recovery_from(given: Mapping[str, Any]) -> Recovery:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ from .studies.study import Study
 from .studies.verify_picked import Verified
 from .studies.verify_run import Audit
 
+LATENCY = "latency"
+MARKS = {"faster": "", "slower": "SLOWER", "undecided": "~"}
 COSTS = ("params", "macs")
 """Shown beside the objectives in every front."""
 
@@ -91,14 +94,48 @@ def show_front(study: Study) -> None:
     shown = [o.name for o in record.objectives] + list(COSTS)
     measured = {o.name: measured_column(o, record, records) for o in record.measured}
     needed = first + [measured.pop(name) for name in dict.fromkeys(shown)]
-    show(fitting(title, needed, [*plan_columns(records), *measured.values()]))
+    show(
+        fitting(title, needed + speed(study, records), [*plan_columns(records), *measured.values()])
+    )
     rungs = " + ".join(map(str, counts["rungs"]))
     say(
         f"{counts['complete']} plans finished (trials by rung: {rungs or 0}), "
         f"{counts['failed']} failed; scores on the validation split"
     )
+    if LATENCY in record.names:
+        say(latency_text(study, records))
     if set(COSTS) & set(shown):
         say("params and macs: shares of the dense model's, counted without what is zero")
+
+
+def speed(study: Study, records: Sequence[Record]) -> list[Column]:
+    """How many times faster than dense each model is, where latency is an objective."""
+    if LATENCY not in study.record.directions:
+        return []
+    cells = []
+    for r in records:
+        faster = f"{study.dense_ms / r.values[LATENCY]:.2f}"
+        state = study.latency_of(r)["against_dense"]
+        cells.append(f"{faster} {MARKS[state]}".strip())
+    return [Column("speed-up\nx", ["", *cells])]
+
+
+def latency_text(study: Study, records: Sequence[Record]) -> str:
+    """How the latency of the front is known."""
+    states = [study.latency_of(r) for r in records]
+    known = Counter(s["latency_known"] for s in states)
+    setting = study.record.latency.setting
+    on = f"{setting.runtime}, {setting.threads} thread{'s' * (setting.threads > 1)}"
+    text = ", ".join(f"{count} {word}" for word, count in known.items())
+    more = ""
+    if LATENCY in study.record.directions:
+        slower = sum(s["against_dense"] == "slower" for s in states)
+        unsure = sum(s["against_dense"] == "undecided" for s in states)
+        more += f"; {slower} SLOWER than dense" if slower else ""
+        more += f"; ~ {unsure} not shown to be faster" if unsure else ""
+        if known.keys() - {"confirmed"}:
+            more += f"; measure: hierprune confirm {study.run}"
+    return f"latency ({on}, batch {setting.batch}): {text}{more}"
 
 
 def measured_column(info: ObjectiveInfo, record: RunRecord, records: Sequence[Record]) -> Column:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -110,9 +110,7 @@ class LatencyTable:
         kept = np.array([layer.name in shapes for layer in self.layers], np.float64)
         widths = np.array([width(layer, shapes) for layer in self.layers])
         macs = np.array([layer.macs for layer in self.layers], np.float64)
-        work = [
-            np.array([work_of(layer, shapes, n) for layer in self.layers]) for n in ALIGNMENTS
-        ]
+        work = [np.array([work_of(layer, shapes, n) for layer in self.layers]) for n in ALIGNMENTS]
         totals = [float(w @ macs / macs.sum()) for w in work]
         shares = [w * macs / macs.sum() for w in work]
         return np.array([kept.mean(), widths.mean(), *totals, *np.concatenate([widths, *shares])])
@@ -192,6 +190,9 @@ def solve(features: Floats, ratios: Floats, trust: Floats, ridge: float) -> Floa
     return weights
 
 
-def table_of(layers: Sequence[tuple[str, tuple[int, ...], int]], rows: Sequence[Row]) -> LatencyTable:
-    """A table of the layers ``(name, shape, macs)`` that do work."""
-    return LatencyTable(tuple(Layer(*layer) for layer in layers if layer[2] > 0), tuple(rows))
+def table_of(layers: Sequence[Layer], rows: Sequence[Row]) -> LatencyTable:
+    """A table of the layers that do work, and of these rows without all others."""
+    working = tuple(layer for layer in layers if layer.macs > 0)
+    names = {layer.name for layer in working}
+    slim = [replace(r, shapes={k: s for k, s in r.shapes.items() if k in names}) for r in rows]
+    return LatencyTable(working, tuple(slim))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
 from ..errors import UsageError
 from ..task import Inputs, forward
@@ -30,12 +30,12 @@ def exported(model: nn.Module, inputs: Inputs) -> bytes:
     Raises:
         UsageError: it cannot be exported.
     """
-    args, kwargs = as_call(inputs)
+    flat, tensors = Flat(model, inputs), tensors_of(inputs)
     error: Exception | None = None
     for write in (by_tracing, by_program):
         try:
             with quiet(), measuring(model):
-                return write(model, args, kwargs)
+                return write(flat, tensors)
         except Exception as failure:
             error = error or failure
     raise UsageError(
@@ -45,16 +45,46 @@ def exported(model: nn.Module, inputs: Inputs) -> bytes:
     ) from error
 
 
-def by_tracing(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+class Flat(nn.Module):
+    """A model that takes the tensors of its inputs one by one, whatever the inputs are."""
+
+    def __init__(self, model: nn.Module, inputs: Inputs) -> None:
+        super().__init__()
+        self.model = model
+        self.leaves, self.spec = tree_flatten(
+            dict(inputs) if isinstance(inputs, Mapping) else inputs
+        )
+
+    def forward(self, *tensors: Tensor) -> Any:
+        """Call the model; what is no tensor is as it was."""
+        rest = iter(tensors)
+        leaves = [next(rest) if isinstance(v, Tensor) else v for v in self.leaves]
+        return forward(self.model, tree_unflatten(leaves, self.spec))
+
+
+def tensors_of(inputs: Inputs) -> tuple[Tensor, ...]:
+    """The tensors of a batch of inputs, in the order of a file's inputs."""
+    leaves = tree_leaves(dict(inputs) if isinstance(inputs, Mapping) else inputs)
+    return tuple(t for t in leaves if isinstance(t, Tensor))
+
+
+def names_of(inputs: tuple[Tensor, ...]) -> list[str]:
+    """What a file calls them."""
+    return [f"input{i}" for i in range(len(inputs))]
+
+
+def by_tracing(model: nn.Module, inputs: tuple[Tensor, ...]) -> bytes:
     """Record the operations of one forward."""
     file = io.BytesIO()
-    torch.onnx.export(model, args, file, kwargs=kwargs or None, dynamo=False)
+    names = names_of(inputs)
+    torch.onnx.export(model, inputs, cast(Any, file), input_names=names, dynamo=False)
     return file.getvalue()
 
 
-def by_program(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+def by_program(model: nn.Module, inputs: tuple[Tensor, ...]) -> bytes:
     """Through ``torch.export``."""
-    program = torch.onnx.export(model, args, kwargs=kwargs or None, dynamo=True, verbose=False)
+    names = names_of(inputs)
+    program = torch.onnx.export(model, inputs, input_names=names, dynamo=True, verbose=False)
     assert program is not None
     content: bytes = program.model_proto.SerializeToString()
     return content
@@ -68,19 +98,10 @@ def session(content: bytes, inputs: Inputs, threads: int) -> Callable[[], list[A
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 3
     run = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    feed = named(inputs, [i.name for i in run.get_inputs()])
-    return lambda: run.run(None, feed)  # type: ignore[no-any-return]
-
-
-def named(inputs: Inputs, names: list[str]) -> dict[str, Any]:
-    """The tensors of a batch by the names of a graph's inputs.
-
-    A graph has no input for a tensor that the model does not use.
-    """
-    if isinstance(inputs, dict) and set(names) <= set(inputs):
-        return {name: inputs[name].numpy(force=True) for name in names}
-    tensors = [t for t in tree_leaves(inputs) if isinstance(t, Tensor)]
-    return {n: t.numpy(force=True) for n, t in zip(names, tensors, strict=True)}
+    tensors = tensors_of(inputs)
+    values = dict(zip(names_of(tensors), tensors, strict=True))
+    feed = {i.name: values[i.name].numpy(force=True) for i in run.get_inputs()}
+    return lambda: list(run.run(None, feed))
 
 
 def check(model: nn.Module, content: bytes, inputs: Inputs) -> None:
@@ -100,20 +121,17 @@ def check(model: nn.Module, content: bytes, inputs: Inputs) -> None:
             )
 
 
-def as_call(inputs: Inputs) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Positional and named arguments of the model's call; see :func:`..task.forward`."""
-    if isinstance(inputs, dict):
-        return (), {**inputs}
-    return (tuple(inputs) if isinstance(inputs, list | tuple) else (inputs,)), {}
-
-
 @contextmanager
 def quiet() -> Iterator[None]:
     """Nothing of what the exporters warn of, log and print, all of it about their own insides."""
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        with (
+            warnings.catch_warnings(),
+            redirect_stdout(io.StringIO()),
+            redirect_stderr(io.StringIO()),
+        ):
             warnings.simplefilter("ignore")
             yield
     finally:

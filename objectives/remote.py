@@ -28,13 +28,12 @@ def sampler(command: str, content: bytes) -> Callable[[], float]:
     Raises:
         RuntimeError: the command fails, takes longer than :data:`LIMIT`, or prints no number.
     """
-    folder = tempfile.TemporaryDirectory(prefix="hierprune-")
-    file = Path(folder.name) / "model.onnx"
-    file.write_bytes(content)
 
     def sample() -> float:
-        assert folder  # the file lives as long as this function
-        return call(command, file) / 1000
+        with tempfile.TemporaryDirectory(prefix="hierprune-") as folder:
+            file = Path(folder) / "model.onnx"
+            file.write_bytes(content)
+            return call(command, file) / 1000
 
     return sample
 
@@ -58,9 +57,9 @@ def call(command: str, file: Path) -> float:
 
 
 def milliseconds(command: str, text: str) -> float:
-    """The median of the numbers in a text of nothing else.
+    r"""The median of the numbers in a text of nothing else.
 
-    >>> milliseconds("bench", "1.5 2.5\\n9.0\\n")
+    >>> milliseconds("bench", "1.5 2.5\n9.0\n")
     2.5
     """
     try:

@@ -11,6 +11,7 @@ import importlib.util
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import nn
@@ -47,10 +48,8 @@ class Setting:
         """Check names and ranges."""
         if self.runtime not in RUNTIMES:
             raise unknown("runtime", self.runtime, RUNTIMES)
-        for name in ("threads", "batch", *(self.shape or ())):
-            value = getattr(self, name) if isinstance(name, str) else name
-            if value < 1:
-                raise UsageError(f"threads, batch and the sizes of a shape must be 1 or more: {self}")
+        if min(self.threads, self.batch, *(self.shape or ())) < 1:
+            raise UsageError(f"threads, batch and the sizes of a shape must be 1 or more: {self}")
         if (self.runtime == "remote") != bool(self.command):
             raise UsageError("the runtime 'remote' and a command to measure with go together")
         package = RUNTIMES[self.runtime].package
@@ -115,7 +114,7 @@ def timed(run: Callable[[], object], device: torch.device) -> Sample:
         run()
         end.record()
         end.synchronize()
-        return start.elapsed_time(end) / 1000
+        return float(start.elapsed_time(end)) / 1000
 
     return between_events
 
@@ -139,7 +138,7 @@ def compiled(model: nn.Module, inputs: Inputs, setting: Setting) -> Opener:
     """``torch.compile`` at fixed shapes; what it cannot follow runs as it is."""
 
     def opened() -> Sample:
-        fast = torch.compile(model, dynamic=False)
+        fast = cast(nn.Module, torch.compile(model, dynamic=False))
         forward(fast, inputs)
         return timed(lambda: forward(fast, inputs), device_of(model))
 

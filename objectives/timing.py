@@ -40,10 +40,11 @@ LEVEL = 0.95
 
 def blocks(
     setting: Setting, model: nn.Module, dense: nn.Module, inputs: Inputs, seconds: float
-) -> Generator[tuple[float, float]]:
+) -> Generator[tuple[float, float], None, None]:
     """Seconds of one forward of model and dense, block after block, without an end.
 
-    ``seconds`` is the time for :data:`FEWEST` of them, where slow forwards leave a choice. Threads are pinned and both models in eval mode until the iterator is closed.
+    ``seconds`` is the time for :data:`FEWEST` of them, where slow forwards leave a choice. Threads
+    are pinned and both models in eval mode until the iterator is closed.
 
     Raises:
         UsageError: the runtime cannot run them.
@@ -64,13 +65,15 @@ def blocks(
 def rounds_for(pace: float, seconds: float) -> int:
     """Rounds of a block so that :data:`FEWEST` blocks fit, where one round takes ``pace``.
 
-    >>> [rounds_for(pace, 0.2) for pace in (0.0002, 0.01, 0.1)]
+    >>> [rounds_for(pace, 0.2) for pace in (0.0002, 0.008, 0.1)]
     [10, 2, 1]
     """
     return int(np.clip(seconds / FEWEST / pace - WARM_UP, 1, ROUNDS))
 
 
-def turns(pair: tuple[Opener, Opener], seconds: float, reopen: bool) -> Generator[tuple[float, float]]:
+def turns(
+    pair: tuple[Opener, Opener], seconds: float, reopen: bool
+) -> Generator[tuple[float, float], None, None]:
     """:func:`blocks` of two prepared models."""
     opened: tuple[Sample, Sample] | None = None
     rounds = 0

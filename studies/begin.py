@@ -19,6 +19,7 @@ from .. import __version__
 from ..errors import UsageError
 from ..objectives.base import Candidate, Objective, measure_quality
 from ..objectives.constraint import Constraint
+from ..objectives.latency import Latency
 from ..objectives.registry import defaults, names, objective
 from ..pruners.cost import CostModel
 from ..pruners.dense import Dense
@@ -27,6 +28,7 @@ from ..search.space import SpaceOptions
 from ..task import Task
 from .dense import default_cache, dense_model
 from .fingerprint import data_sha256
+from .latency import latency_of
 from .machine import machine
 from .pending import Pending
 from .prepare import CACHE, check_prunable, fill_saliency, hierarchy, landscapes, prepare
@@ -93,10 +95,30 @@ def prepare_study(folder: Path, pending: Pending, task: Task, progress: Progress
     request = replace(request, space=settled(request.space, dense.tree))
     fill_saliency(dense, request.space, cache)
     landscapes(dense, request.space, request.recovery, cache, progress)
+    measures = with_latency(measures, request, dense, task, cache, progress)
     record = make_record(task, pending.source, request, dense, measures)
     record.save(folder)
     (folder / REQUEST).unlink(missing_ok=True)
     return record
+
+
+def with_latency(
+    measures: Sequence[Objective],
+    request: Request,
+    dense: Dense,
+    task: Task,
+    cache: Path,
+    progress: Progress,
+) -> list[Objective]:
+    """The objectives, latency as the request wants it."""
+    return [
+        latency_of(
+            request.latency, dense, task, request.space.granularities, cache, progress=progress
+        )
+        if isinstance(o, Latency)
+        else o
+        for o in measures
+    ]
 
 
 def settled(space: SpaceOptions, tree: ModelTree) -> SpaceOptions:
@@ -128,6 +150,7 @@ def make_record(
         max_epochs=request.max_epochs,
         seed=request.seed,
         storage=request.storage,
+        latency=request.latency,
         dense=dense_info(task, dense, measures),
         versions={"hierprune": __version__} | {p: importlib.metadata.version(p) for p in PACKAGES},
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),

@@ -7,16 +7,13 @@ only when both agree. Zeroed weights are stored like any others.
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import tempfile
 import traceback
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import dataclass
-from io import StringIO
 from itertools import islice
 from pathlib import Path
 
@@ -25,6 +22,7 @@ from torch import Tensor, nn
 
 from ..errors import UsageError
 from ..objectives.modes import measuring
+from ..objectives.onnx_file import quiet
 from ..objectives.packing import stored_bytes
 from ..task import Inputs, Task, forward
 from .export_formats import Format, Run, find_format, rows, tensors, trace
@@ -189,19 +187,6 @@ def difference(one: Tensor, other: Tensor) -> float:
     same = (one == other) | (one.isnan() & other.isnan())
     apart = (one - other).abs().nan_to_num(nan=torch.inf).masked_fill(same, 0.0)
     return float(apart.max()) if apart.numel() else 0.0
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Nothing of what the exporters warn of, log and print, all of it about their own insides."""
-    before = logging.root.manager.disable
-    logging.disable(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
 
 
 @contextmanager

@@ -20,6 +20,8 @@ def latency_words(run: Path, record: RunRecord, trial: int) -> str:
     trials, setting = confirmed(run)
     if trial not in trials:
         known = "measured by its trial, maybe beside others, in turns with the dense model"
+        if record.latency.mode == "predicted":
+            known = "predicted from models of the same family timed before the trials"
         return f"Latency: one forward, {known}.{where}"
     found = trials[trial]
     return (

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import UsageError, unknown
+from ..objectives.latency import Latency
 from ..pruners.prune import check_choices
 from ..search.rungs import Rungs
 from ..search.space import KINDS, SEARCH_ALLOCATIONS, SearchSpace
@@ -17,6 +18,7 @@ from ..search.strategy import Proposer, strategy
 from ..task import Task
 from .begin import new_folder, objectives_to_measure, prepare_study
 from .check import check_task
+from .confirm import confirm
 from .drive import drive
 from .executor import Executor, RecipeSpec
 from .fingerprint import data_sha256
@@ -37,6 +39,9 @@ from .trackers.tracking import track
 from .trial import Ask, Outcome, Tell
 
 MAX_WORKERS = 4
+CONFIRM_SHARE = 0.03
+"""Of the time that trials took, added up over workers, for timing the front at the end."""
+CONFIRM_SECONDS = 3.0  # at least
 
 
 def launch_study(
@@ -195,7 +200,25 @@ def go_on(study: Study, means: Means, progress: Progress, journey: Journey | Non
     if failing:
         raise RuntimeError(failing)
     study.interrupted = stop.is_set() and not late.is_set()
+    if not study.interrupted:
+        confirm_front(study, progress)
     return study
+
+
+def confirm_front(study: Study, progress: Progress) -> None:
+    """Time the models of the front, where latency is an objective, in a share of the study's time.
+
+    A failure costs no result: the front stands as the trials know it.
+    """
+    if Latency.name not in study.record.directions or not study.finished():
+        return
+    seconds = CONFIRM_SHARE * sum(sum(r.seconds.values()) for r in study.finished())
+    try:
+        confirm(study, seconds=max(CONFIRM_SECONDS, seconds), progress=progress)
+    except KeyboardInterrupt:
+        study.interrupted = True
+    except Exception as error:
+        progress.note(f"the front's latency could not be confirmed: {error}")
 
 
 def make_proposer(run: Path, record: RunRecord, journey: Journey) -> Proposer:

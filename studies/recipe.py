@@ -24,6 +24,7 @@ from ..pruners.plan import PruningPlan
 from ..pruners.prune import apply_plan
 from ..pruners.training import train
 from ..task import Task
+from .latency import latency_of
 from .prepare import CACHE, Note, dense_of, fill_saliency, prepare, silent
 from .run_record import RunRecord
 from .source import TaskSource
@@ -130,11 +131,20 @@ def measured(
     return values, interval
 
 
-def objectives_of(record: RunRecord, task: Task) -> tuple[Objective, ...]:
+def objectives_of(
+    record: RunRecord, task: Task, dense: Dense, cache: Path
+) -> tuple[Objective, ...]:
     """Everything that a study measures; latency relative to the dense time of its start."""
     found = [objective(name, task) for name in record.names]
-    dense_ms = record.dense.values.get(Latency.name)
-    return tuple(Latency(dense_ms=dense_ms) if isinstance(o, Latency) else o for o in found)
+    ms = record.dense.values.get(Latency.name)
+    kinds = record.space.granularities
+
+    def known(one: Objective) -> Objective:
+        if not isinstance(one, Latency):
+            return one
+        return latency_of(record.latency, dense, task, kinds, cache, dense_ms=ms)
+
+    return tuple(map(known, found))
 
 
 def open_recipe(run: str, task: str | None = None) -> Journey:
@@ -158,7 +168,7 @@ def open_journey(run: Path, record: RunRecord, task: Task, note: Note = silent) 
     cache = run / CACHE
     dense = prepare(task, dense_of(record, task, cache), cache, note)
     fill_saliency(dense, record.space, cache)
-    return Journey(dense, task, objectives_of(record, task), run / "trials")
+    return Journey(dense, task, objectives_of(record, task, dense, cache), run / "trials")
 
 
 def check_dense(journey: Journey, record: RunRecord) -> None:

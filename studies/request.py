@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import UsageError, unknown
 from ..objectives.constraint import Constraint
+from ..objectives.latency import LatencyOptions
 from ..pruners.plan import Recovery
 from ..search.space import SpaceOptions
 from ..search.strategy import DEFAULT_STRATEGY, strategy
@@ -33,6 +34,7 @@ class Request:
         max_epochs: of fine-tuning on the highest rung; 0 trains nothing.
         seed: of everything random.
         storage: Optuna URL; ``None`` for a journal in the run folder.
+        latency: how it is known of trials, and on what runtime.
     """
 
     objectives: tuple[str, ...] | None = None
@@ -44,6 +46,7 @@ class Request:
     max_epochs: float = 0.0
     seed: int = 0
     storage: str | None = None
+    latency: LatencyOptions = field(default_factory=LatencyOptions)
 
     def __post_init__(self) -> None:
         """Check what needs no task."""
@@ -69,6 +72,7 @@ class Request:
         fields["where"] = tuple(data["where"])
         fields["space"] = SpaceOptions.from_json(data["space"])
         fields["recovery"] = Recovery(**data["recovery"])
+        fields["latency"] = LatencyOptions.from_json(data["latency"])
         return cls(**fields)
 
 

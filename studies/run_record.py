@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import UsageError
 from ..objectives.constraint import Constraint
+from ..objectives.latency import LatencyOptions
 from ..pruners.plan import Recovery
 from ..search.front import Axis
 from ..search.goal import Goal
@@ -21,6 +22,10 @@ FORMAT = 1
 FILE = "run.json"
 REQUEST = "request.json"
 """What was asked, until the study is prepared; see ``pending``."""
+
+
+BEFORE = LatencyOptions("measured").to_json()
+"""How runs without a word about it knew latency."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,7 @@ class RunRecord:
         seed: of everything random.
         storage: Optuna URL; ``None`` for the journal in the run folder.
         dense: the dense model.
+        latency: how it is known of trials, and on what runtime.
         versions: of what the study was started with, by package.
         created: when, ISO 8601, UTC.
         machine: that prepared the study, in words.
@@ -94,6 +100,7 @@ class RunRecord:
     seed: int
     storage: str | None
     dense: DenseInfo
+    latency: LatencyOptions = field(default_factory=LatencyOptions)
     versions: Mapping[str, str] = field(default_factory=dict)
     created: str = ""
     machine: str = ""
@@ -159,6 +166,7 @@ class RunRecord:
         fields["space"] = SpaceOptions.from_json(data["space"])
         fields["recovery"] = Recovery(**data["recovery"])
         fields["dense"] = DenseInfo(**dense)
+        fields["latency"] = LatencyOptions.from_json(data.get("latency", BEFORE))
         return cls(**fields)
 
 

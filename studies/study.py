@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from ..search.history import Record, read
 from ..task import Task
 from .book import Book
 from .changes import changes
+from .confirm import Confirmation, verdict
 from .kept_picture import kept_picture
 from .latency_words import latency_words
 from .picked import Picked
@@ -38,6 +39,7 @@ class Study:
         run: the folder.
         record: what was asked.
         task: as given, or ``None`` until it is needed.
+        confirmation: what was measured of the front's latency.
         interrupted: whether the last launch or resume was stopped before it was done.
     """
 
@@ -45,11 +47,17 @@ class Study:
     record: RunRecord
     task: Task | None = None
     interrupted: bool = False
+    confirmation: Confirmation = field(init=False)
 
     def __post_init__(self) -> None:
         """Open the storage."""
         storage = open_storage(self.run, self.record.storage)
         self._book = Book(storage, study_name(self.run, self.record), self.record.directions)
+        self.reread()
+
+    def reread(self) -> None:
+        """Take note of what was confirmed in the meantime."""
+        self.confirmation = Confirmation.load(self.run, self.record.latency.setting)
 
     @classmethod
     def open(cls, run: str | Path, task: Task | None = None) -> Study:
@@ -67,7 +75,26 @@ class Study:
 
     def finished(self) -> list[Record]:
         """The complete trials, by number."""
-        return [read(t) for t in self.frozen() if t.state == TrialState.COMPLETE]
+        return [self.read(t) for t in self.frozen() if t.state == TrialState.COMPLETE]
+
+    def read(self, trial: FrozenTrial) -> Record:
+        """The record of a trial, with its confirmed latency where it has one."""
+        return self.confirmation.applied(read(trial), self.dense_ms)
+
+    @property
+    def dense_ms(self) -> float:
+        """Milliseconds of the dense model's forward; NaN where latency was not measured."""
+        return self.record.dense.values.get(Latency.name, float("nan"))
+
+    def latency_of(self, record: Record) -> dict[str, str]:
+        """How a trial's latency is known, and what it says against dense; empty without one."""
+        if Latency.name not in record.values:
+            return {}
+        known = "confirmed" if record.number in self.confirmation.trials else None
+        return {
+            "latency_known": known or self.record.latency.mode,
+            "against_dense": verdict(record, self.dense_ms),
+        }
 
     def counts(self) -> dict[str, Any]:
         """``complete`` plans, ``failed``, ``running``, ``waiting`` trials, finished ``rungs``."""
@@ -77,7 +104,7 @@ class Study:
     def trials(self) -> pd.DataFrame:
         """All trials: state, rung, everything measured, global ratio, density of every group."""
         rows = [
-            {"trial": t.number, "state": t.state.name.lower(), **row_of(read(t))}
+            {"trial": t.number, "state": t.state.name.lower(), **row_of(self.read(t))}
             for t in self.frozen()
         ]
         return pd.DataFrame(rows).set_index("trial") if rows else pd.DataFrame()
@@ -92,7 +119,9 @@ class Study:
 
     def front(self) -> pd.DataFrame:
         """The Pareto front: a row per model, everything measured and what it is made of."""
-        rows = [{"trial": r.number, **row_of(r)} for r in self.front_records()]
+        rows = [
+            {"trial": r.number, **row_of(r), **self.latency_of(r)} for r in self.front_records()
+        ]
         return pd.DataFrame(rows).set_index("trial") if rows else pd.DataFrame()
 
     def hypervolume(self) -> float:
@@ -116,6 +145,7 @@ class Study:
                     "rung": r.rung,
                     "values": dict(r.values),
                     "interval": {k: list(v) for k, v in r.interval.items()},
+                    **self.latency_of(r),
                     "plan": dict(r.plan),
                     "seconds": sum(r.seconds.values()),
                 }
@@ -215,7 +245,7 @@ class Study:
         self, journey: Journey, model: Any
     ) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
         """Every objective but latency on the test split, and the intervals."""
-        objectives = [o for o in journey.objectives if not isinstance(o, Latency)]
+        objectives = [o for o in journey.objectives if o.name != Latency.name]
         candidate = Candidate(model, journey.dense.model, journey.task, split="test")
         return measured(candidate, objectives)
 

@@ -85,7 +85,8 @@ def home_of(module: ModuleType) -> str:
     if not file:
         return ""
     depth = name.count(".") + (Path(file).name == "__init__.py")
-    return str(Path(file).parents[depth])
+    folders = Path(file).parents
+    return str(folders[depth]) if depth < len(folders) else ""  # torch.ops are all in "_ops.py"
 
 
 def shadows(folder: Path, name: str) -> bool:

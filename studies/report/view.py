@@ -17,7 +17,7 @@ from ...errors import NoModelError, UsageError
 from ...pruners.profile import Profile
 from ...pruners.tree import ModelTree
 from ...search.front import Floats, coordinates, non_dominated
-from ...search.history import Record, read
+from ...search.history import Record
 from ..latency_words import confirmed
 from ..picks import picks
 from ..prepare import CACHE, read_profile
@@ -73,7 +73,7 @@ class View:
             key=lambda t: (t.datetime_complete, t.number),
         )
         complete = [t for t in trials if t.state == TrialState.COMPLETE]
-        records = tuple(read(t) for t in complete)
+        records = tuple(study.read(t) for t in complete)
         points = coordinates(study.record.goal().axes, [r.values for r in records])
         front = np.flatnonzero(non_dominated(points))
         tree, chosen = tree_of(study), picks(study.run)

@@ -3,11 +3,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from hierprune.errors import UsageError
 from hierprune.studies.source import READY_MADE, TaskSource, parse_setting
+from hierprune.studies.user_code import home_of
 
 TASK = """
 import torch
@@ -160,3 +162,9 @@ def test_json_round_trip():
 def test_every_ready_made_name_has_a_factory():
     for name in READY_MADE:
         assert callable(TaskSource(name).factory())
+
+
+def test_a_module_whose_file_is_no_place_has_no_home():
+    module = ModuleType("torch.ops.one.two")
+    module.__file__ = "_ops.py"
+    assert home_of(module) == ""

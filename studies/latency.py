@@ -1,0 +1,172 @@
+"""The latency table of a study: which models are timed, where the table is kept, who waits."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock, Timeout
+from torch import nn
+
+from ..cachedir import default_cache
+from ..objectives.base import Objective
+from ..objectives.latency import (
+    Latency,
+    LatencyOptions,
+    PredictedLatency,
+    inputs_of,
+)
+from ..objectives.latency import dense_ms as time_dense
+from ..objectives.latency_table import LatencyTable, Layer, Row, shapes_of, table_of
+from ..objectives.timing import compare, half_width, ratio
+from ..pruners.cost import CostModel, Ints
+from ..pruners.dense import Dense
+from ..pruners.pattern import parse
+from ..pruners.prune import shrink
+from ..task import Task
+from .progress import Progress, Silent
+
+TABLE = "latency.json"
+ROWS = 40  # at most
+FEWEST_ROWS = 12
+TABLE_SECONDS = 8.0
+"""For the whole table; beyond, only until there are FEWEST_ROWS."""
+ROW_SECONDS, NARROW = 0.15, 0.01  # of one row: time, and the half interval that is enough
+LOWEST = 0.05  # density of a row's groups, on average
+SPREAD = 0.5  # of the groups' log densities around it
+DENSE_SECONDS = 0.5
+LOCK = "timing.lock"
+
+
+def cuts(granularities: tuple[str, ...]) -> list[str]:
+    """The granularities that change shapes; zeroed weights run as long as any others."""
+    return [g for g in granularities if parse(g) is None]
+
+
+def latency_of(
+    options: LatencyOptions,
+    dense: Dense,
+    task: Task,
+    granularities: tuple[str, ...],
+    cache: Path,
+    *,
+    dense_ms: float | None = None,
+    progress: Progress | None = None,
+) -> Objective:
+    """The objective as the options want it, its table from ``cache`` where it is there.
+
+    Raises:
+        UsageError: the runtime cannot run the model.
+    """
+    measured = Latency(options.setting, dense_ms=dense_ms)
+    if options.mode == "measured" or not any(dense.units(g) for g in cuts(granularities)):
+        return measured
+    table = cached_table(options, dense, task, granularities, cache, progress or Silent())
+    if dense_ms is None:
+        with alone():
+            inputs = inputs_of(options.setting, task, dense.model)
+            dense_ms = time_dense(options.setting, dense.model, inputs, DENSE_SECONDS)
+    return PredictedLatency(table, dense_ms)
+
+
+def cached_table(
+    options: LatencyOptions,
+    dense: Dense,
+    task: Task,
+    granularities: tuple[str, ...],
+    cache: Path,
+    progress: Progress,
+) -> LatencyTable:
+    """The table in the cache, or a new one; one of another setting or model is not taken."""
+    file = cache / TABLE
+    about = {"setting": options.to_json()["setting"], "dense": dense.sha256}
+    try:
+        data = json.loads(file.read_text())
+        if data["about"] == json.loads(json.dumps(about)):
+            return LatencyTable.from_json(data["table"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    table = measure_table(options, dense, task, granularities, progress)
+    draft = file.with_suffix(".draft")
+    draft.write_text(json.dumps({"about": about, "table": table.to_json()}))
+    draft.replace(file)
+    return table
+
+
+def measure_table(
+    options: LatencyOptions,
+    dense: Dense,
+    task: Task,
+    granularities: tuple[str, ...],
+    progress: Progress,
+    seconds: float = TABLE_SECONDS,
+    rows: int = ROWS,
+) -> LatencyTable:
+    """Time narrowed models on the runtime, alone on this machine."""
+    setting = options.setting
+    progress.note(f"timing narrowed models ({setting.runtime}, batch {setting.batch})")
+    inputs = inputs_of(setting, task, dense.model)
+    found: list[Row] = []
+    with alone(progress):
+        start = time.perf_counter()
+        for model in narrowed(dense, cuts(granularities), rows):
+            times = compare(setting, model, dense.model, inputs, seconds=ROW_SECONDS, narrow=NARROW)
+            measured = ratio(times)
+            found.append(Row(shapes_of(model), measured.value, half_width(measured)))
+            progress.share(len(found) / rows)
+            if time.perf_counter() - start > seconds and len(found) >= FEWEST_ROWS:
+                break
+    progress.share(1.0)
+    table = table_of([Layer(t.name, t.shape, t.macs) for t in dense.tree.tensors], found)
+    progress.note(
+        f"latency is predicted from {len(found)} timed models; median error on those held out "
+        f"{table.error:.1%}"
+    )
+    return table
+
+
+def narrowed(dense: Dense, granularities: list[str], count: int) -> Iterator[nn.Module]:
+    """Models at random widths, of each granularity in turn; every prefix covers the densities.
+
+    They are cut and nothing else: weights do not change the time.
+    """
+    draw = np.random.default_rng(0)
+    kinds = [g for g in granularities if dense.units(g)]
+    for i in range(count):
+        granularity = kinds[i % len(kinds)]
+        widths = random_widths(CostModel.of(dense.tree, granularity), draw, i / count)
+        groups = dense.units(granularity)
+        keep = {g.name: tuple(range(int(w))) for g, w in zip(groups, widths, strict=True)}
+        yield shrink(dense.model, dense.tree, granularity, keep)
+
+
+def random_widths(cost: CostModel, draw: np.random.Generator, place: float) -> Ints:
+    """Widths (G,) around one common density, which golden steps spread over [LOWEST, 1]."""
+    at = (0.5 + place * ROWS * (math.sqrt(5) - 1) / 2) % 1
+    density = math.exp((1 - at) * math.log(LOWEST))
+    bent = density * np.exp(draw.normal(0, SPREAD, len(cost.names)))
+    if np.all(cost.widths == 1):  # blocks: there or not
+        return (draw.random(len(cost.names)) < density).astype(np.int64)
+    return cost.snap(np.rint(np.clip(bent, 0, 1) * cost.widths))
+
+
+@contextmanager
+def alone(progress: Progress | None = None) -> Iterator[None]:
+    """Nobody else times models on this machine meanwhile, as far as hierprune starts it."""
+    folder = default_cache()
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        (progress or Silent()).note("waiting: another process times models")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
