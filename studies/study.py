@@ -23,6 +23,7 @@ from .changes import changes
 from .confirm import Confirmation, verdict
 from .kept_picture import kept_picture
 from .latency_words import latency_words
+from .notebook import notebook_html
 from .picked import Picked
 from .reasons import reasons
 from .recipe import Journey, check_dense, measured, open_journey, task_of
@@ -128,6 +129,11 @@ class Study:
         """Hypervolume of the front: 1 = dense quality at no cost, 0 = nothing beyond guessing."""
         axes = self.record.goal().axes
         return hypervolume(coordinates(axes, [r.values for r in self.finished()]))
+
+    def _repr_html_(self) -> str:
+        """As a notebook shows it."""
+        front = self.front_records()
+        return notebook_html(self.record, self.counts(), front, self.hypervolume())
 
     def to_json(self) -> dict[str, Any]:
         """The front and how it was found, the layout of ``front --json``."""
