@@ -200,7 +200,7 @@ class Study:
             why=reasons(
                 self.record, self.front_records(), chosen, limits, prefer, asked=trial is not None
             ),
-            latency=latency_words(self.run, self.record, chosen.number),
+            latency=latency_words(self.record, self.confirmation, chosen.number),
             changes=changes(journey.dense.model, model),
             picture=kept_picture(journey.dense, model, plan),
             run=self.run,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...search.history import Record
+from ..confirm import verdict
 from ..run_record import ObjectiveInfo
 from ..wording import duration
 from .view import View
@@ -76,9 +77,7 @@ def dense_row(view: View) -> Row:
 def front_row(view: View, index: int) -> Row:
     """One model of the front."""
     record = view.records[index]
-    values = [
-        cell_of(record.values.get(o.name), record.interval.get(o.name)) for o in columns(view)
-    ]
+    values = [with_verdict(view, record, o.name) for o in columns(view)]
     limits = [limit_cell(broken(view, record.values))] if view.record.where else []
     name = Cell(str(record.number), float(record.number))
     return Row(
@@ -91,6 +90,19 @@ def front_row(view: View, index: int) -> Row:
 def mark_of(view: View, index: int) -> str:
     """Whether a trial was picked, or is what ``pick`` takes by default."""
     return "taken" if index in view.taken else "pick" if index == view.pick else ""
+
+
+SPEED = {"faster": "", "slower": "SLOWER than dense", "undecided": "not shown to be faster"}
+"""What the interval of a latency says, where it is not what one hopes for."""
+
+
+def with_verdict(view: View, record: Record, name: str) -> Cell:
+    """A number with its interval; a latency says where it does not beat dense."""
+    cell = cell_of(record.values.get(name), record.interval.get(name))
+    if name != "latency" or not cell.text:
+        return cell
+    said = SPEED[verdict(record, view.record.dense.values[name])]
+    return replace(cell, note=", ".join(filter(None, (cell.note, said))))
 
 
 def cell_of(value: float | None, span: tuple[float, float] | None) -> Cell:

@@ -21,7 +21,7 @@ def latency_figure(view: View) -> go.Figure | None:
     if dense is None or not rows:
         return None
     known = np.array([value for _, value, _ in rows])
-    found = dense * np.array([(c["ratio"], c["low"], c["high"]) for _, _, c in rows])
+    found = dense * np.array([(c.ratio, c.low, c.high) for _, _, c in rows])
     ends = [float(min(known.min(), found.min())), float(max(known.max(), found.max()))]
     error = percent(median_error(known, found[:, 0]))
     figure = go.Figure(layout=base_layout(height=420))

@@ -18,7 +18,7 @@ from ...pruners.profile import Profile
 from ...pruners.tree import ModelTree
 from ...search.front import Floats, coordinates, non_dominated
 from ...search.history import Record
-from ..latency_words import confirmed
+from ..confirm import Confirmed
 from ..picks import picks
 from ..prepare import CACHE, read_profile
 from ..run_record import ObjectiveInfo, RunRecord
@@ -46,7 +46,7 @@ class View:
         tree: the hierarchy, where the cache still has it.
         profiles: one-layer sensitivities by granularity and criterion, where they were measured
             and the cache still has them.
-        confirmed: what was measured of the front's latency, by trial; see ``latency_words``.
+        confirmed: what was measured of the front's latency, by trial.
     """
 
     run: str
@@ -63,7 +63,7 @@ class View:
     failed: tuple[FrozenTrial, ...]
     tree: ModelTree | None
     profiles: Mapping[tuple[str, str], Profile]
-    confirmed: Mapping[int, Mapping[str, float]]
+    confirmed: Mapping[int, Confirmed]
 
     @classmethod
     def of(cls, study: Study) -> View:
@@ -92,7 +92,7 @@ class View:
             failed=failures(trials, study.frozen()),
             tree=tree,
             profiles=profiles_of(study, tree) if tree else {},
-            confirmed=confirmed(study.run)[0],
+            confirmed=study.confirmation.trials,
         )
 
     @property

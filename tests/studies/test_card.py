@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from hierprune.objectives.latency import LatencyOptions
+from hierprune.objectives.runtime import Setting
 from hierprune.studies.card import card
+from hierprune.studies.confirm import Confirmation, Confirmed
 from hierprune.studies.latency_words import latency_words
 from hierprune.studies.picked import Picked
 from hierprune.studies.run_record import RunRecord
@@ -54,19 +57,22 @@ def test_the_folder_holds_the_picture_and_the_scores(picked: Picked, tmp_path: P
 
 
 def test_latency_says_how_it_is_known(study: Path) -> None:
-    run = study / "study"
-    record = RunRecord.load(run)
-    assert latency_words(run, record, 1) == ""
+    record = RunRecord.load(study / "study")
+    setting = Setting("compile", threads=2, batch=4)
+    none = Confirmation(setting)
+    assert latency_words(record, none, 1) == ""
     dense = replace(record.dense, values={**record.dense.values, "latency": 2.0})
-    timed = replace(record, dense=dense, machine="an old box")
-    assert "measured by its trial" in latency_words(run, timed, 1)
-    assert "an old box" in latency_words(run, timed, 1)
-    trials = {"1": {"ratio": 0.5, "low": 0.45, "high": 0.55, "blocks": 9}}
-    setting = {"runtime": "onnxruntime", "threads": 2, "batch": 4}
-    (run / "confirmed.json").write_text(json.dumps({"setting": setting, "trials": trials}))
-    assert "0.500 of the dense time (95 %: 0.450 to 0.550)" in latency_words(run, timed, 1)
-    assert "runtime onnxruntime, 2 threads, batch 4" in latency_words(run, timed, 1)
-    assert "measured by its trial" in latency_words(run, timed, 2)
+    timed = replace(
+        record, dense=dense, machine="an old box", latency=LatencyOptions("predicted", setting)
+    )
+    text = latency_words(timed, none, 1)
+    assert "predicted from the times" in text
+    assert "Runtime compile, 2 threads, batch 4, torch" in text
+    assert "an old box" in text
+    confirmed = Confirmation(setting, {1: Confirmed(0.5, 0.45, 0.55, 9)})
+    assert "0.500 of the dense time (95 %: 0.450 to 0.550)" in latency_words(timed, confirmed, 1)
+    measured = replace(timed, latency=LatencyOptions("measured"))
+    assert "measured by its trial" in latency_words(measured, confirmed, 2)
 
 
 def test_examples() -> None:

@@ -1,8 +1,9 @@
 import shlex
+from dataclasses import replace
 
 import pytest
 
-from hierprune.studies.report.front_table import heads, rows
+from hierprune.studies.report.front_table import heads, rows, with_verdict
 from hierprune.studies.report.view import View
 
 
@@ -36,3 +37,15 @@ def test_the_command_can_be_pasted(make_study, name):
     number = str(study.front_records()[0].number)
     assert words[:5] == ["hierprune", "pick", str(study.run), "--trial", number]
     assert words[5:] == ["--out", f"{name}-trial-{number}"]
+
+
+def test_models_that_do_not_beat_dense_say_so(make_study):
+    view = View.of(make_study())
+    record = view.records[view.front[0]]
+    notes = {}
+    for span in ((2.5, 2.6), (2.3, 2.5), (1.0, 1.1)):
+        changed = replace(record, interval={"latency": span})
+        notes[span] = with_verdict(view, changed, "latency").note
+    assert notes[2.5, 2.6].endswith("SLOWER than dense")
+    assert notes[2.3, 2.5].endswith("not shown to be faster")
+    assert notes[1.0, 1.1] == "1.000 to 1.100"
