@@ -30,6 +30,7 @@ from .progress import Progress, Silent
 from .recipe import Journey, check_dense, given_task, open_journey, pack_task, task_of
 from .request import Means, Request, check_trials
 from .run_record import RunRecord
+from .shipping import cargo
 from .signals import clean_stop
 from .source import TaskSource
 from .standing import Standing
@@ -192,7 +193,9 @@ def go_on(study: Study, means: Means, progress: Progress, journey: Journey | Non
         ) as ledger,
         track(means.track, study.run, record, progress) as tracking,
     ):
-        watched = Watched(make_executor(means, study.run), ledger, Standing(record), tracking)
+        watched = Watched(
+            make_executor(means, study.run, record.source), ledger, Standing(record), tracking
+        )
         ledger.recover()
         tracking.tell(t for t in ledger.trials() if t.state.is_finished())
         drive(ledger, watched, recipe, stop)
@@ -242,7 +245,7 @@ def make_recipe(run: Path, record: RunRecord, task: Task) -> RecipeSpec:
     return RecipeSpec("hierprune.studies.recipe:open_recipe", arguments)
 
 
-def make_executor(means: Means, run: Path) -> Executor:
+def make_executor(means: Means, run: Path, source: TaskSource | None) -> Executor:
     """What runs the trials."""
     workers = min(MAX_WORKERS, os.cpu_count() or 1) if means.workers is None else means.workers
     requeue = means.on_stop == "requeue"
@@ -255,6 +258,7 @@ def make_executor(means: Means, run: Path) -> Executor:
             address=means.address,
             trial_timeout=means.trial_timeout,
             requeue=requeue,
+            cargo=tuple(cargo(run, source)) if means.address else (),
         )
     return LocalExecutor(workers, run, means.trial_timeout, requeue)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 import socket
 import sys
@@ -32,6 +33,8 @@ from .executor import Recipe, RecipeSpec, cannot_build, evaluate, failure
 from .guard import keep_prints, watchdog
 from .ray_settings import QUIET, environment, token
 from .reaper import reaped
+from .shipped import ROOT
+from .shipping import lay_out
 from .signals import handlers, put_back, same_handlers
 from .spool import Spool
 from .trial import Ask, Outcome, Tell, Trial
@@ -48,8 +51,9 @@ OBJECT_STORE_BYTES = 10**8  # trials and outcomes are small
 class RayExecutor:
     """Runs trials on Ray workers: on a cluster of its own on this machine, or on a given one.
 
-    The machines of a cluster must see the run folder under the same path, and the user's code.
-    What workers print is kept in ``RUN/logs/ray-<host>-<pid>.log``.
+    Machines of a cluster that see the run folder under the same path put their results aside in
+    it and keep what they print in ``RUN/logs/ray-<host>-<pid>.log``; to others ``cargo`` is
+    brought, and Ray keeps their prints.
 
     Attributes:
         workers: trials at once.
@@ -59,6 +63,7 @@ class RayExecutor:
         resources: what one trial takes.
         trial_timeout: seconds after which a trial counts as hung and its worker ends itself.
         requeue: kill the running trials at a stop and tell nothing of them.
+        cargo: files that are shipped to every machine of a given cluster.
     """
 
     workers: int
@@ -67,6 +72,7 @@ class RayExecutor:
     resources: Mapping[str, float] = field(default_factory=lambda: {"cpu": 1})
     trial_timeout: float | None = None
     requeue: bool = False
+    cargo: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -97,6 +103,7 @@ class RayExecutor:
             "scratch": str(scratch),
             "timeout": self.trial_timeout,
             "path": json.dumps(sys.path),
+            "ships": bool(self.cargo),
         }
 
     def _tuner(self, searcher: AskTell, scratch: Path) -> tune.Tuner:
@@ -146,6 +153,7 @@ class AskTell(Searcher):
         self._ask, self._tell, self._stop, self._requeue = ask, tell, stop, requeue
         self._running: dict[str, Trial] = {}
         self._failed_starts = 0
+        self._built = False
         self._quiet_until = 0.0
         self._handlers = handlers()
 
@@ -186,6 +194,7 @@ class AskTell(Searcher):
         """Tell what came of a trial; no result means that its worker died."""
         trial = self._running.pop(trial_id)
         self._quiet_until = 0.0
+        self._built |= bool(result and "outcome" in result)
         if result and "broken" in result:
             self.error = cannot_build(self._recipe, result["broken"])
         elif result and "outcome" in result:
@@ -197,7 +206,7 @@ class AskTell(Searcher):
         """Tell of a dead worker what it left in the spool, or that it died."""
         lost = failure(trial, "died", "the Ray worker or its machine ended (out of memory?)")
         self._guarded(self._tell, self._spool.get(trial.number, trial.attempt) or lost)
-        if not (Path(self._common["scratch"]) / BUILT).exists():
+        if not self._built and not (Path(self._common["scratch"]) / BUILT).exists():
             self._failed_starts += 1
             if self._failed_starts >= MAX_FAILED_STARTS:
                 cause = f"its workers die on it; see {self._common['folder']}/logs"
@@ -248,10 +257,13 @@ class Journey(tune.Trainable):
         self._config = config
         self._recipe: Recipe | None = None
         keep_prints(Path(config["folder"]))
+        if config["ships"]:
+            os.environ[ROOT] = str(Path.cwd())
         sys.path += [entry for entry in json.loads(config["path"]) if entry not in sys.path]
         try:
             self._recipe = RecipeSpec(**json.loads(config["recipe"])).build()
-            (Path(config["scratch"]) / BUILT).touch()
+            with suppress(OSError):  # a machine that does not see the folder
+                (Path(config["scratch"]) / BUILT).touch()
         except (Exception, SystemExit):
             self._broken = traceback.format_exc()
 
@@ -304,7 +316,9 @@ def cluster(executor: RayExecutor) -> Iterator[Path]:
         else:
             stack.callback(shutil.rmtree, scratch, ignore_errors=True)
             if not ray.is_initialized():
-                connect(str(executor.address))
+                goods = scratch / "cargo"
+                lay_out(executor.cargo, goods)
+                connect(str(executor.address), goods if executor.cargo else None)
                 stack.callback(ray.shutdown)
         yield scratch
 
@@ -375,8 +389,8 @@ def loopback() -> Iterator[None]:
         constants.ENABLE_RAY_CLUSTER = before
 
 
-def connect(address: str) -> None:
-    """Join a running cluster.
+def connect(address: str, goods: Path | None = None) -> None:
+    """Join a running cluster, whose workers then start in a copy of the folder ``goods``.
 
     Raises:
         UsageError: there is none.
@@ -384,7 +398,12 @@ def connect(address: str) -> None:
     check_listening(address)
     try:
         with same_handlers():
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+            ray.init(
+                address=address,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env={"working_dir": str(goods)} if goods else None,
+            )
     except (ConnectionError, ValueError, RuntimeError) as error:
         message = f"--address must name a running Ray cluster, got {address!r}: {error}"
         raise UsageError(message) from error

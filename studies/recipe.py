@@ -26,7 +26,8 @@ from ..pruners.training import train
 from ..task import Task
 from .latency import latency_of
 from .prepare import CACHE, Note, dense_of, fill_saliency, prepare, silent
-from .run_record import RunRecord
+from .run_record import FILE, RunRecord
+from .shipped import found
 from .source import TaskSource
 from .trial import Outcome, Trial
 
@@ -154,7 +155,7 @@ def open_recipe(run: str, task: str | None = None) -> Journey:
         run: the run folder.
         task: a pickled task, base64, from our own launcher, where the study was given an object.
     """
-    folder = Path(run)
+    folder = found(Path(run) / FILE).parent
     record = RunRecord.load(folder)
     return open_journey(folder, record, unpack_task(task) if task else task_of(record))
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 from ..errors import UsageError
+from .shipped import found
 
 TAIL = 3  # frames of the user's traceback that are shown
 
@@ -26,7 +27,7 @@ def import_file(path: Path) -> ModuleType:
     Raises:
         UsageError: there is no such file, or it raises.
     """
-    path = path.resolve()
+    path = found(path.resolve())
     if not path.is_file():
         raise UsageError(f"no such file: {path}")
     enter_folder(path.parent)

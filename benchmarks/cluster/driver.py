@@ -25,6 +25,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--executor", default="local")
     parser.add_argument("--storage")
+    parser.add_argument("--address")
     parser.add_argument("--promote", action="store_true")
     parser.add_argument("--requeue", action="store_true")
     args = parser.parse_args()
@@ -43,7 +44,7 @@ def executor(args: argparse.Namespace) -> Executor:
     if args.executor == "ray":
         from hierprune.studies.ray_tune import RayExecutor
 
-        return RayExecutor(args.workers, args.run, requeue=args.requeue)
+        return RayExecutor(args.workers, args.run, args.address, requeue=args.requeue)
     return LocalExecutor(args.workers, args.run, requeue=args.requeue)
 
 

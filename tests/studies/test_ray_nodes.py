@@ -1,0 +1,86 @@
+"""Clusters of several machines: one is taken away, one does not see the user's files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from chaos import Launcher, audit
+from ray.cluster_utils import Cluster
+
+from hierprune.studies.study import Study
+from hierprune.studies.verify_run import verify_run
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Cluster]:
+    """A cluster whose head runs no trials."""
+    found = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}
+    )
+    yield found
+    found.shutdown()
+
+
+def test_a_node_is_removed_while_trials_run(tmp_path: Path, nodes: Cluster) -> None:
+    doomed, other = nodes.add_node(num_cpus=1), nodes.add_node(num_cpus=1)
+    options = ["--trials", "20", "--seconds", "0.3", "--executor", "ray"]
+    launcher = Launcher(tmp_path, [*options, "--address", nodes.address])
+    launcher.start()
+    launcher.wait_for_results(6)
+    assert launcher.running()
+    nodes.remove_node(doomed, allow_graceful=False)
+    assert launcher.wait() == 0, (tmp_path / "launchers.log").read_text()[-2000:]
+    found = audit(tmp_path)
+    assert found.faults(expected=20) == []
+    assert found.interrupted >= 1
+    nodes.remove_node(other)
+
+
+@pytest.fixture
+def blind(tmp_path: Path, nodes: Cluster) -> Iterator[Path]:
+    """A node with a CPU where the user's folder is empty, as on another machine; its log."""
+    probe = ["unshare", "--mount", "true"]
+    if shutil.which("unshare") is None or subprocess.run(probe, capture_output=True).returncode:
+        pytest.skip("hiding a folder from a process needs unshare(1) and root")
+    ray = Path(sys.executable).with_name("ray")
+    start = f"{ray} start --address={nodes.address} --num-cpus=1 --block --disable-usage-stats"
+    script = f"mount -t tmpfs none {tmp_path} && exec {start}"
+    log = tmp_path / "node.log"
+    with log.open("wb") as output:
+        node = subprocess.Popen(
+            ["unshare", "--mount", "sh", "-c", script], stdout=output, stderr=output, cwd="/"
+        )
+    while "Ray runtime started" not in log.read_text():
+        assert node.poll() is None, log.read_text()
+        time.sleep(0.1)
+    yield log
+    node.terminate()
+    node.wait()
+
+
+def test_a_task_in_a_file_runs_where_the_file_is_not(
+    home: Path, nodes: Cluster, blind: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    (home / "helper.py").write_text("from stripes import task as original\n")
+    (home / "mine.py").write_text(
+        "from helper import original\n\n\ndef task():\n    return original()\n"
+    )
+    line = "launch mine.py:task --run new --trials 3 --objectives accuracy,params --json"
+    process = start(
+        *line.split(), "--executor", "ray", "--workers", "1", "--address", nodes.address
+    )
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    assert json.loads(out)["trials"]["complete"] == 3
+    assert verify_run(home / "new").faults == ()
+    assert len(Study.open(home / "new").finished()) == 3
+    assert not list((home / "new" / "logs").glob("ray-*"))  # no worker saw the folder
