@@ -7,6 +7,7 @@
 # make bench-cluster, make chaos ROUNDS=20         executors: overhead, and launchers killed at random
 # make bench-coverage SUITES="structures timm"     what can be pruned, in an environment of its own
 # make bench-recovery TASKS="lenet5-mnist"         what each step of recovery gives back
+# make bench-search CONTESTS="resnet-channel" SEEDS="0 1 2"     strategies against each other
 # make clean   remove the virtual environment and caches of tools; runs are kept
 
 PYTHON ?= python3
@@ -18,9 +19,11 @@ INSTALLED := $(VENV)/.installed
 ROUNDS ?= 20
 ZOO ?= .venv-zoo
 SUITES ?= structures traps transformers torchvision timm
+SEEDS ?= 0 1 2 3 4
+CONTESTS ?= lenet-channel lenet-weight resnet-channel resnet-weight gru-channel gru-weight minilm-channel
 TASKS ?= lenet5-mnist resnet20-fashion gru-g2p minilm-sentiment crepe-pitch
 
-.PHONY: demo test check docs picture bench bench-cluster bench-coverage bench-recovery chaos clean
+.PHONY: demo test check docs picture bench bench-search bench-cluster bench-coverage bench-recovery chaos clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -61,6 +64,10 @@ check: $(INSTALLED) docs
 
 bench: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -W ignore benchmarks/system_time.py
+
+bench-search: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m hierprune.benchmarks.search run $(CONTESTS) --seeds $(SEEDS)
+	$(BIN)/python -W ignore -m hierprune.benchmarks.search table $(CONTESTS)
 
 bench-cluster: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -W ignore benchmarks/cluster/overhead.py --executor local

@@ -60,12 +60,13 @@ def launch(
         where: constraints such as ``"accuracy >= dense - 0.01"``; they guide the search.
         granularity: ``"channel"``, ``"weight"``, ``"2:4"``, ``"4x1"``, or several.
         criterion: what may rank the units; default ``activation``, of weights ``l1``.
-        allocation: what may split the global density; default all.
+        allocation: what may split the global density; default all but ``"dp"``.
         space: ``"hierarchical"``, ``"flat"``, ``"global"``, or ``"auto"``: flat for a few groups.
         budget: what the global density counts: ``"params"`` or ``"macs"``.
         min_density: lowest global density, in (0, 1].
         max_density: highest global density, in (0, 1].
-        strategy: ``"default"``, ``"tpe"``, ``"nsga2"`` or ``"random"``.
+        strategy: ``"default"``, ``"gp"``, ``"evolution"``, ``"tpe"``, ``"nsga2"``, ``"nsga3"``,
+            ``"random"`` or ``"grid"``.
         max_epochs: fine-tune one plan in ten for up to so many epochs.
         lr: highest learning rate of fine-tuning.
         distil: weight of the dense model's outputs in the loss of fine-tuning, in [0, 1].

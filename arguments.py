@@ -246,9 +246,11 @@ request_options = stacked(
         "--strategy",
         default="default",
         show_default=True,
-        shell_complete=words("default", "tpe", "nsga2", "random"),
-        help="'default' races the allocations, then searches around the winner; 'tpe', 'nsga2', "
-        "'random' sweep all and sample.",
+        shell_complete=words(
+            "default", "gp", "evolution", "tpe", "nsga2", "nsga3", "random", "grid"
+        ),
+        help="'default' sweeps the allocations, then takes the most promising split; "
+        "others: gp, evolution, tpe, nsga2, nsga3, random, grid.",
     ),
     click.option(
         "--max-epochs",

@@ -6,9 +6,8 @@ storage. So they work on this copy, and the real study gets one finished proposa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -46,16 +45,9 @@ class Mirror:
         )
         self._running, self._finished = {}, set()
 
-    def propose(
-        self,
-        space: SearchSpace,
-        sampler: optuna.samplers.BaseSampler,
-        fixed: Mapping[str, Any] | None,
-    ) -> FrozenTrial:
-        """Draw one point of the space, or the ``fixed`` one, with its distributions."""
+    def propose(self, space: SearchSpace, sampler: optuna.samplers.BaseSampler) -> FrozenTrial:
+        """Draw one point of the space, with its distributions."""
         self._study.sampler = sampler
-        if fixed is not None:
-            self._study.enqueue_trial(dict(fixed))
         trial = self._study.ask()
         space.suggest(trial)
         self._study.tell(trial, state=TrialState.FAIL)

@@ -26,6 +26,8 @@ ENOUGH = 5
 """Groups from which on one-layer sensitivities are worth measuring."""
 SEARCH_ALLOCATIONS = (*ALLOCATIONS, "dp")
 """What may split the global density: allocations of saliency alone, and of sensitivities."""
+Point = optuna.Trial | optuna.trial.FixedTrial
+"""What parameters are drawn on, or read from."""
 OFFSET = 1.5
 """Largest local offset in logit space: a density of 0.5 is bent to between 0.18 and 0.82."""
 
@@ -72,8 +74,8 @@ class SpaceOptions:
     allocations: Mapping[str, tuple[str, ...]] = field(
         default_factory=lambda: {
             "block": ("global",),
-            "channel": ("dp", "uniform", "global", "erk", "lamp"),
-            "weight": ("lamp", "dp", "global", "erk", "uniform"),
+            "channel": ("uniform", "global", "erk", "lamp"),
+            "weight": ("lamp", "global", "erk", "uniform"),
         }
     )
     kind: Kind = "auto"
@@ -141,7 +143,7 @@ class SearchSpace:
     dense_sha256: str = ""
     seed: int = 0
 
-    def suggest(self, trial: optuna.Trial) -> None:
+    def suggest(self, trial: Point) -> None:
         """Draw one point: every active parameter of the space is suggested on ``trial``."""
         options = self.options
         granularity = self.choose(trial, "granularity", options.granularities)
@@ -157,7 +159,7 @@ class SearchSpace:
         if options.kind in ("auto", "hierarchical"):
             self.suggest_offsets(trial, granularity)
 
-    def suggest_offsets(self, trial: optuna.Trial, granularity: str) -> None:
+    def suggest_offsets(self, trial: Point, granularity: str) -> None:
         """Draw how far the local shares are opened, and their offsets."""
         landscape = self.landscapes[granularity]
         stages = list(dict.fromkeys(landscape.stages))
@@ -174,7 +176,7 @@ class SearchSpace:
             for name in landscape.cost.names:
                 trial.suggest_float(f"{granularity}.layer:{name}", -OFFSET, OFFSET)
 
-    def choose(self, trial: optuna.Trial, name: str, choices: tuple[str, ...]) -> str:
+    def choose(self, trial: Point, name: str, choices: tuple[str, ...]) -> str:
         """One of the choices; a parameter only where there is something to choose."""
         if len(choices) == 1:
             return choices[0]

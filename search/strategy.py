@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import optuna
@@ -12,14 +13,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ..errors import unknown
 from ..pruners.plan import PruningPlan
+from .choosers import Chooser, Grid, LevelSwitches, ModelBased, Plans, Warm
 from .goal import Goal
 from .history import Reader, Record, read
 from .mirror import Mirror
 from .proposal import Proposal
-from .race import held, opening
 from .rungs import Finished, Rungs, promotable
 from .space import SearchSpace
-from .warm import warm_starts
 
 Sampler = optuna.samplers.BaseSampler
 
@@ -36,8 +36,8 @@ def tpe(seed: int) -> Sampler:
         )
 
 
-class Evolution(optuna.samplers.NSGAIISampler):
-    """NSGA-II that can be taken up again after any number of generations.
+class ManyGenerations(optuna.samplers.BaseSampler):
+    """Lets evolution be taken up again after any number of generations.
 
     Optuna finds the parents of a generation by recursion through all earlier ones, which exceeds
     Python's limit after some 400 where none are cached yet; here it goes by ``STRIDE`` at a time.
@@ -48,13 +48,28 @@ class Evolution(optuna.samplers.NSGAIISampler):
     def get_parent_population(self, study: optuna.Study, generation: int) -> list[FrozenTrial]:
         """The parents of a generation; none for the first."""
         if generation > self.STRIDE:
-            super().get_parent_population(study, generation - self.STRIDE)
-        return super().get_parent_population(study, generation)
+            super().get_parent_population(study, generation - self.STRIDE)  # type: ignore[misc]
+        return super().get_parent_population(study, generation)  # type: ignore[misc,no-any-return]
+
+
+class Evolution2(ManyGenerations, optuna.samplers.NSGAIISampler):
+    """NSGA-II, likewise."""
 
 
 def nsga2(seed: int) -> Sampler:
     """Elitist evolution by non-dominated rank and crowding, Deb et al. 2002."""
-    return Evolution(population_size=20, seed=seed)
+    return Evolution2(population_size=20, seed=seed)
+
+
+class Evolution3(ManyGenerations, optuna.samplers.NSGAIIISampler):
+    """NSGA-III, likewise."""
+
+
+def nsga3(seed: int) -> Sampler:
+    """Evolution spread along reference directions, Deb and Jain 2014; for many objectives."""
+    with warnings.catch_warnings():  # a preview, which is ours to know
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return Evolution3(population_size=20, seed=seed)
 
 
 def random(seed: int) -> Sampler:
@@ -67,24 +82,25 @@ class Strategy:
     """How plans are chosen.
 
     Attributes:
-        sampler: made anew for every proposal, from a seed.
-        races: race the base allocations first, and search mostly around the winner; else sweep all
-            of them and leave the choice to the sampler.
+        chooser: made once per study, of its space, its goal and its number of plans.
+        sampler: draws what the chooser leaves to it; made anew for every proposal, from a seed.
     """
 
-    sampler: Callable[[int], Sampler]
-    races: bool = False
+    chooser: Callable[[SearchSpace, Goal, int], Chooser] = Warm
+    sampler: Callable[[int], Sampler] = random
 
 
 STRATEGIES: Mapping[str, Strategy] = {
-    "default": Strategy(tpe, races=True),
-    "tpe": Strategy(tpe),
-    "nsga2": Strategy(nsga2),
-    "random": Strategy(random),
+    "default": Strategy(ModelBased),
+    "gp": Strategy(partial(ModelBased, sweeps=False)),
+    "evolution": Strategy(LevelSwitches),
+    "tpe": Strategy(sampler=tpe),
+    "nsga2": Strategy(sampler=nsga2),
+    "nsga3": Strategy(sampler=nsga3),
+    "random": Strategy(sampler=random),
+    "grid": Strategy(Grid),
 }
 DEFAULT_STRATEGY = "default"
-EXPLORE = 4
-"""One proposal in so many is free to leave the winning base."""
 
 
 def strategy(name: str) -> Strategy:
@@ -121,10 +137,12 @@ class Proposer:
     seed: int = 0
     _mirror: Mirror = field(init=False)
     _read: Reader = field(init=False)
+    _choose: Chooser = field(init=False)
 
     def __post_init__(self) -> None:
         """Start with an empty mirror."""
         self._mirror = Mirror(self.goal)
+        self._choose = self.strategy.chooser(self.space, self.goal, self.rungs.n_trials)
         self._read = Reader()
 
     def __call__(self, trials: Sequence[FrozenTrial], fresh: bool) -> Proposal | None:
@@ -132,36 +150,35 @@ class Proposer:
         return self.new_plan(trials) if fresh else self.promotion(trials)
 
     def new_plan(self, trials: Sequence[FrozenTrial]) -> Proposal:
-        """The next warm start, or what the sampler suggests."""
+        """What the chooser wants, or what the sampler suggests."""
         index = sum(1 for t in trials if is_first_try(self._read(t)))
+        fixed = self._choose(self.plans(trials), index, self.seed)
+        if fixed is not None:
+            return self.chosen(fixed)
         self._mirror.sync(trials)
-        sampler = self.strategy.sampler(self.seed + index)
-        fixed = self.opening(trials, index)
-        if fixed is None and self.strategy.races and index % EXPLORE:
-            sampler = holding(self.held(trials), sampler)
-        drawn = self._mirror.propose(self.space, sampler, fixed)
-        kept = {k: v for k, v in drawn.system_attrs.items() if k != "fixed_params"}
+        drawn = self._mirror.propose(self.space, self.strategy.sampler(self.seed + index))
         plan = self.space.plan(drawn.params)
-        return Proposal(drawn.params, drawn.distributions, plan, sampler=kept)
+        return Proposal(drawn.params, drawn.distributions, plan, sampler=drawn.system_attrs)
 
-    def opening(self, trials: Sequence[FrozenTrial], index: int) -> dict[str, Any] | None:
-        """Parameters of a warm start; ``None`` when it is the sampler's turn."""
-        if self.strategy.races:
-            n_trials = self.rungs.n_trials
-            return opening(self.space, self.goal, self.first_rung(trials), index, n_trials)
-        warm = warm_starts(self.space, self.rungs.n_trials)
-        return warm[index] if index < len(warm) else None
+    def chosen(self, params: Mapping[str, Any]) -> Proposal:
+        """The proposal of a point of the space; parameters that it does not have are left out."""
+        point = optuna.trial.FixedTrial(dict(params))
+        self.space.suggest(point)
+        return Proposal(point.params, point.distributions, self.space.plan(point.params))
 
-    def held(self, trials: Sequence[FrozenTrial]) -> dict[str, Any]:
-        """Choices of the winning base."""
-        if self.space.options.kind == "flat":
-            return {}
-        return held(self.space, self.goal, self.first_rung(trials))
-
-    def first_rung(self, trials: Sequence[FrozenTrial]) -> list[Record]:
-        """The complete trials of rung 0."""
-        records = (self._read(t) for t in trials if t.state == TrialState.COMPLETE)
-        return [r for r in records if r.rung == 0]
+    def plans(self, trials: Sequence[FrozenTrial]) -> Plans:
+        """The plans so far."""
+        done: list[Record] = []
+        running: list[Record] = []
+        failed: list[Record] = []
+        for trial in trials:
+            record = self._read(trial)
+            if record.rung == 0 and record.plan:
+                if trial.state == TrialState.COMPLETE:
+                    done.append(record)
+                else:
+                    (failed if trial.state.is_finished() else running).append(record)
+        return Plans(done, running, failed)
 
     def promotion(self, trials: Sequence[FrozenTrial]) -> Proposal | None:
         """The plan that most deserves the lowest rung with room, once the rung below is done."""
@@ -202,15 +219,6 @@ class Proposer:
             rung=rung,
             parent=trial.number,
         )
-
-
-def holding(fixed: dict[str, Any], sampler: Sampler) -> Sampler:
-    """The sampler with some parameters held fixed."""
-    if not fixed:
-        return sampler
-    with warnings.catch_warnings():  # a preview, which is ours to know
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return optuna.samplers.PartialFixedSampler(fixed, sampler)
 
 
 def is_first_try(record: Record) -> bool:

@@ -107,7 +107,8 @@ def test_options_are_plain_data() -> None:
 
 
 def test_sensitivities_are_left_out_where_they_do_not_pay() -> None:
-    options = SpaceOptions(granularities=("channel", "weight"))
+    bases = {"channel": ("uniform", "dp"), "weight": ("lamp", "dp")}
+    options = SpaceOptions(granularities=("channel", "weight"), allocations=bases)
     few = options.settled({"channel": 3, "weight": 4})
     many = options.settled({"channel": 12, "weight": 21})
     assert "dp" not in few.allocations["channel"] + few.allocations["weight"]

@@ -1,7 +1,6 @@
 """The proposer: a function of the history, warm first, promotions last."""
 
 import random
-from collections.abc import Callable
 from types import ModuleType
 
 import pytest
@@ -27,15 +26,15 @@ def test_a_restart_proposes_what_would_have_come(toy: ModuleType, name: str) -> 
         assert again.plan.to_json() == history[cut].user_attrs["plan"]
 
 
-@pytest.mark.parametrize("name", sorted(set(STRATEGIES) - {"nsga2"}))
+@pytest.mark.parametrize("name", ["default", "evolution", "tpe"])
 def test_the_order_in_which_trials_finish_does_not_matter(toy: ModuleType, name: str) -> None:
-    watching = toy.make_proposer(40, 0.0, name)
+    watching = toy.make_proposer(30, 0.0, name)
     history: list[FrozenTrial] = []
     open_trials: list[tuple[int, Proposal]] = []
     chance = random.Random(0)
-    for number in range(48):
+    for number in range(30):
         proposal = watching(history, True)
-        fresh = toy.make_proposer(40, 0.0, name)(history, True)
+        fresh = toy.make_proposer(30, 0.0, name)(history, True)
         assert proposal is not None
         assert fresh is not None
         assert fresh.params == proposal.params
@@ -78,7 +77,7 @@ def test_evolution_is_taken_up_after_any_number_of_generations(toy: ModuleType) 
     assert generation >= 2002
 
 
-@pytest.mark.parametrize("name", ["tpe", "nsga2"])
+@pytest.mark.parametrize("name", ["tpe", "nsga2", "nsga3"])
 def test_constraints_draw_the_sampler_to_plans_that_hold(toy: ModuleType, name: str) -> None:
     shares = []
     for constraints in [(), ("accuracy >= dense - 0.1",)]:
@@ -160,40 +159,10 @@ def test_equal_plans_go_up_once(toy: ModuleType) -> None:
 
 def test_unknown_strategies_are_refused() -> None:
     with pytest.raises(UsageError, match="did you mean 'nsga2'"):
-        strategy("nsga")
+        strategy("nsga-2")
 
 
-def better_base(toy: ModuleType, name: str) -> Callable[[Proposal], dict[str, float]]:
-    """A truth in which one allocation keeps more accuracy than the others."""
-
-    def truth(proposal: Proposal) -> dict[str, float]:
-        values = toy.score(proposal)
-        loss = 0.0 if proposal.plan.allocation == name else 0.2
-        return values | {"accuracy": values["accuracy"] - loss}
-
-    return truth
-
-
-@pytest.mark.parametrize("name", ["uniform", "lamp", "dp"])
-def test_the_default_finds_the_base_that_serves_and_stays_near_it(
-    toy: ModuleType, name: str
-) -> None:
-    truth = better_base(toy, name)
-    proposer = toy.make_proposer(60, 0.0, "default")
-    history: list[FrozenTrial] = []
-    for _ in range(60):
-        proposal = proposer(history, True)
-        assert proposal is not None
-        history.append(toy.told(proposal, len(history), truth(proposal)))
-    chosen = [t.user_attrs["plan"]["allocation"] for t in history]
-    assert [chosen[:15].count(a) for a in ("dp", "uniform", "global", "erk", "lamp")] == [3] * 5
-    assert chosen[15:21] == [name] * 6
-    assert chosen[21:].count(name) >= 0.7 * len(chosen[21:])
-    swept = [t.params["channel.density"] for t in history if t.params["channel.local"] == "none"]
-    assert len(set(swept[:21])) >= 8
-
-
-def test_one_base_alone_needs_no_race(toy: ModuleType) -> None:
+def test_one_base_alone_is_enough(toy: ModuleType) -> None:
     one = {"channel": ("uniform",)}
     history = toy.play(toy.make_proposer(20, 0.0, "default", allocations=one), 20)
     assert len(history) == 20

@@ -1,0 +1,162 @@
+"""One granularity ranked by one criterion: its widths, what they cost, and their parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..pruners.allocation import sigmoid
+from ..pruners.cost import CostModel, Floats, Ints
+from .candidates import Road, candidates, costs, logit, road, widths_of
+from .history import Record
+from .space import OFFSET, SearchSpace
+
+ON_BASE = 0.75
+"""Units of every group below which a split is the base allocation itself."""
+FAR = 5.0
+"""Logits are cut off here for the model: 0.7 % or 99.3 % of a group."""
+
+
+@dataclass(frozen=True, eq=False)
+class Branch:
+    """What may be pruned in one way.
+
+    Attributes:
+        space: it is part of.
+        granularity: of the units.
+        criterion: that ranks them.
+        roads: the base allocations by name, tabulated.
+    """
+
+    space: SearchSpace
+    granularity: str
+    criterion: str
+    roads: Mapping[str, Road]
+
+    @property
+    def cost(self) -> CostModel:
+        """What widths cost."""
+        return self.space.landscapes[self.granularity].cost
+
+    def holds(self, record: Record) -> bool:
+        """Whether a trial is of this branch."""
+        plan = record.plan
+        return bool(plan) and (plan["granularity"], plan["criterion"]) == (
+            self.granularity,
+            self.criterion,
+        )
+
+    def widths(self, record: Record) -> Ints:
+        """The widths of a trial's plan, shape (G,)."""
+        return self.cost.vector(record.plan["density"])
+
+    def shares(self, widths: Floats | Ints, budget: str | None = None) -> Floats:
+        """Cost relative to dense, (N, G) -> (N,)."""
+        return costs(self.cost, widths, budget or self.space.options.budget)
+
+    def logits(self, widths: Floats | Ints) -> Floats:
+        """Logits of densities, (N, G) -> (N, G)."""
+        return logit(widths / self.cost.widths)
+
+    def features(self, widths: Floats | Ints) -> Floats:
+        """What a model of quality looks at: the logarithm of the cost, and the logits, (N, F)."""
+        total = np.log(np.maximum(self.shares(widths), 1e-4))
+        logits = np.clip(self.logits(widths), -FAR, FAR)
+        return np.concatenate([total[:, None], logits / np.sqrt(logits.shape[1])], axis=1)
+
+    def drawn(self, front: Floats, count: int, random: np.random.Generator) -> Ints:
+        """Widths (N, G) of random candidates, all different."""
+        low, high = self.span
+        roads = list(self.roads.values())
+        if self.space.options.kind == "global":
+            return self.allowed(roads[0].at(random.uniform(low, high, count)))
+        return self.allowed(candidates(roads, front, self.span, count, random))
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Lowest and highest density."""
+        return self.space.options.min_density, self.space.options.max_density
+
+    def allowed(self, logits: Floats) -> Ints:
+        """Different widths (M, G) near these logits (N, G) that the space has parameters for."""
+        low, high = self.span
+        if self.space.options.kind == "flat":
+            limits = logit(np.array([low, high]))
+            return np.unique(widths_of(np.clip(logits, *limits), self.cost), axis=0)
+        widths = np.unique(widths_of(logits, self.cost), axis=0)
+        shares = self.shares(widths)
+        return widths[(shares >= low) & (shares <= high)]
+
+    def parameters(self, widths: Ints) -> dict[str, Any]:
+        """The point of the space that means these widths, as nearly as it can say."""
+        fixed = {"granularity": self.granularity, f"{self.granularity}.criterion": self.criterion}
+        if self.space.options.kind == "flat":
+            return fixed | self.flat(widths)
+        share = float(np.clip(self.shares(widths[None])[0], *self.span))
+        logits = np.clip(self.logits(widths), -2 * FAR, 2 * FAR)
+        bases = {
+            name: np.clip(road.at(np.array([share]))[0], -2 * FAR, 2 * FAR)
+            for name, road in self.roads.items()
+        }
+        name = min(bases, key=lambda n: float(np.abs(logits - bases[n]).max()))
+        own = {"density": share, "allocation": name, "local": "none"}
+        if not self.on_base(widths, bases[name]):
+            own |= self.local(logits - bases[name])
+        return fixed | {f"{self.granularity}.{k}": v for k, v in own.items()}
+
+    def on_base(self, widths: Ints, base: Floats) -> bool:
+        """Whether widths (G,) are those of a base allocation, but for rounding."""
+        gaps = np.abs(sigmoid(base) * self.cost.widths - widths)
+        return self.space.options.kind == "global" or bool((gaps <= ON_BASE * self.cost.step).all())
+
+    def on_road(self, name: str, share: float) -> dict[str, Any]:
+        """The point of a base allocation that costs a share."""
+        if self.space.options.kind == "flat":
+            found = self.roads[name].at(np.array([share]))
+            return self.parameters(widths_of(found, self.cost)[0])
+        own = {"density": share, "allocation": name, "local": "none", "criterion": self.criterion}
+        return {"granularity": self.granularity} | {
+            f"{self.granularity}.{k}": v for k, v in own.items()
+        }
+
+    def flat(self, widths: Ints) -> dict[str, float]:
+        """Parameters of the flat space."""
+        low, high = self.space.options.min_density, self.space.options.max_density
+        densities = np.clip(widths / self.cost.widths, low, high).tolist()
+        pairs = zip(self.cost.names, densities, strict=True)
+        return {f"{self.granularity}.density:{name}": value for name, value in pairs}
+
+    def local(self, gap: Floats) -> dict[str, Any]:
+        """Offsets from a base allocation: their means by stage, and the rest by layer."""
+        stages = np.array(self.space.landscapes[self.granularity].stages)
+        own: dict[str, Any] = {"local": "layer"}
+        rest = gap - np.median(gap)
+        if 1 < len(set(stages)) < len(stages):
+            for stage in dict.fromkeys(stages.tolist()):
+                mean = float(np.clip(rest[stages == stage].mean(), -OFFSET, OFFSET))
+                own[f"stage:{stage}"] = mean
+                rest = np.where(stages == stage, rest - mean, rest)
+        offsets = np.clip(rest, -OFFSET, OFFSET).tolist()
+        return own | {f"layer:{n}": o for n, o in zip(self.cost.names, offsets, strict=True)}
+
+
+def branches(space: SearchSpace) -> tuple[Branch, ...]:
+    """Every granularity and criterion of a space."""
+    options = space.options
+    return tuple(
+        Branch(space, granularity, criterion, roads(space, granularity, criterion))
+        for granularity in options.granularities
+        for criterion in options.criteria[granularity]
+    )
+
+
+def roads(space: SearchSpace, granularity: str, criterion: str) -> dict[str, Road]:
+    """The base allocations of a branch, tabulated."""
+    landscape = space.landscapes[granularity]
+    return {
+        name: road(landscape.paths[name, criterion], landscape.cost, space.options.budget)
+        for name in space.allocations(granularity)
+    }

@@ -1,0 +1,174 @@
+"""Points of the space that are chosen directly, not drawn by a sampler."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..pruners.cost import Ints
+from .branch import Branch, branches
+from .candidates import switches
+from .front import Floats, coordinates, non_dominated
+from .goal import Goal
+from .history import Record
+from .learner import ENOUGH, Learner
+from .space import SearchSpace
+from .warm import van_der_corput, warm_starts
+
+HEATS = 2
+"""Plans of every base allocation before a model of quality chooses."""
+COUNT = 300
+"""Candidates that are weighed at a proposal; three times as many were no better."""
+
+
+@dataclass(frozen=True)
+class Plans:
+    """The plans of a study on rung 0, by number.
+
+    Attributes:
+        done: measured.
+        running: proposed and not finished.
+        failed: that gave no result.
+    """
+
+    done: Sequence[Record]
+    running: Sequence[Record] = ()
+    failed: Sequence[Record] = ()
+
+    @property
+    def all(self) -> list[Record]:
+        """Every one."""
+        return [*self.done, *self.running, *self.failed]
+
+
+class Chooser(Protocol):
+    """Chooses the next plan from those so far; equal histories give equal choices."""
+
+    def __call__(self, plans: Plans, index: int, seed: int) -> dict[str, Any] | None:
+        """Parameters of the index-th plan, from 0; ``None`` leaves it to the sampler."""
+
+
+@dataclass(frozen=True)
+class Warm:
+    """Sweeps of all base allocations first, the rest left to the sampler."""
+
+    space: SearchSpace
+    goal: Goal
+    n_trials: int
+
+    def __call__(self, plans: Plans, index: int, seed: int) -> dict[str, Any] | None:
+        """See :class:`Chooser`."""
+        warm = warm_starts(self.space, self.n_trials)
+        return warm[index] if index < len(warm) else None
+
+
+@dataclass
+class Grid:
+    """Sweeps of all base allocations in turn, and nothing else.
+
+    Densities follow a low-discrepancy sequence, squared: more of them where plans are small.
+    """
+
+    space: SearchSpace
+    goal: Goal
+    n_trials: int
+    _branches: tuple[Branch, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Tabulate the allocations."""
+        self._branches = branches(self.space)
+
+    @property
+    def bases(self) -> int:
+        """Base allocations of all branches."""
+        return sum(len(b.roads) for b in self._branches)
+
+    def __call__(self, plans: Plans, index: int, seed: int) -> dict[str, Any]:
+        """See :class:`Chooser`."""
+        options = self.space.options
+        bases = [(b, name) for b in self._branches for name in b.roads]
+        branch, name = bases[index % len(bases)]
+        part = van_der_corput(index + 1) ** 2
+        share = options.min_density + part * (options.max_density - options.min_density)
+        return branch.on_road(name, share)
+
+
+@dataclass
+class ModelBased(Grid):
+    """Sweeps first, then the candidate of the largest expected hypervolume improvement.
+
+    A few plans of each base allocation show what the model loses; from then on candidates are
+    weighed at every proposal: their parameters and multiply-accumulates are arithmetic, what is
+    measured is modelled.
+    """
+
+    sweeps: bool = True
+    _learners: tuple[Learner, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """One learner per branch."""
+        super().__post_init__()
+        self._learners = tuple(Learner(b, self.goal) for b in self._branches)
+
+    def __call__(self, plans: Plans, index: int, seed: int) -> dict[str, Any] | None:  # type: ignore[override]
+        """See :class:`Chooser`."""
+        begun = index >= min(HEATS * self.bases, max(1, self.n_trials // 2))
+        found = self.best(plans, np.random.default_rng([seed, index])) if begun else None
+        if found is not None:
+            return found[0].parameters(found[1])
+        return super().__call__(plans, index, seed) if self.sweeps else None
+
+    def best(self, plans: Plans, random: np.random.Generator) -> tuple[Branch, Ints] | None:
+        """The candidate that promises most, over all branches; ``None`` while little is known."""
+        front = self.front(plans.done)
+        best: tuple[Branch, Ints] | None = None
+        most = -1.0
+        for learner in self._learners:
+            branch = learner.branch
+            learned = learner.window([r for r in plans.done if branch.holds(r)])
+            if len(learned) < ENOUGH:
+                continue
+            drawn = branch.drawn(learner.front_logits(learned), COUNT, random)
+            widths = untried(drawn, branch, plans.all)
+            if len(widths) == 0:
+                continue
+            running = [r for r in plans.running if branch.holds(r)]
+            gains = learner.gains(learned, running, widths, front, random)
+            if gains.max() > most:
+                most, best = float(gains.max()), (branch, widths[int(np.argmax(gains))])
+        return best
+
+    def front(self, done: Sequence[Record]) -> Floats:
+        """The non-dominated points among the trials that satisfy all constraints, (F, m)."""
+        allowed = [r for r in done if self.goal.violation(r.values) <= 0]
+        points = coordinates(self.goal.axes, [r.values for r in allowed])
+        return points[non_dominated(points)]
+
+
+@dataclass
+class LevelSwitches(ModelBased):
+    """Sweeps first, then mutations of the front: a few groups wider, others narrower.
+
+    Sieberling et al. 2024 (EvoPress), arXiv:2410.14649; without a model of quality.
+    """
+
+    def best(self, plans: Plans, random: np.random.Generator) -> tuple[Branch, Ints] | None:
+        """A random mutant of a random member of the front."""
+        learners = [x for x in self._learners if any(x.branch.holds(r) for r in plans.done)]
+        if not learners:
+            return None
+        learner = learners[random.integers(len(learners))]
+        branch = learner.branch
+        front = learner.front_logits([r for r in plans.done if branch.holds(r)])
+        drawn = branch.allowed(switches(front, 30, random))
+        widths = untried(drawn, branch, plans.all)
+        return (branch, widths[random.integers(len(widths))]) if len(widths) else None
+
+
+def untried(widths: Ints, branch: Branch, known: Sequence[Record]) -> Ints:
+    """The rows of (N, G) that no plan has had."""
+    tried = {branch.widths(r).tobytes() for r in known if branch.holds(r)}
+    return widths[[row.tobytes() not in tried for row in widths]]

@@ -1,0 +1,138 @@
+"""What the trials of one branch tell of candidates: expected gain, chance to be allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..pruners.cost import Floats, Ints
+from .branch import Branch
+from .front import coordinates, non_dominated
+from .goal import Goal
+from .history import Record
+from .surrogate import Belief, Surrogate, expected_gain, normal_cdf
+
+WINDOW = 200
+"""Trials that are learned from: the front, then the newest."""
+ENOUGH = 4
+"""Trials before there is anything to learn from."""
+GROWTH = 1.2
+"""Hyperparameters are chosen anew when there are so many times as many trials."""
+EXACT = ("params", "macs")
+"""Objectives that are arithmetic of the widths."""
+WORST = 1.2
+"""Coordinates are cut off here: beyond guessing, one plan is as good as another."""
+HOPELESS = 1e-6
+"""Weight of candidates that break a constraint on an exact cost: the last to be taken."""
+
+
+@dataclass
+class Learner:
+    """Learns from the trials of one branch; a function of them.
+
+    Attributes:
+        branch: whose.
+        goal: objectives, constraints and the dense model's values.
+    """
+
+    branch: Branch
+    goal: Goal
+    _kept: dict[str, tuple[tuple[int, ...], Surrogate]] = field(default_factory=dict, init=False)
+
+    def window(self, done: Sequence[Record]) -> list[Record]:
+        """The trials to learn from, by number."""
+        if len(done) <= WINDOW:
+            return list(done)
+        best = [done[i] for i in self.front(done)][-WINDOW // 2 :]
+        picked = {r.number for r in [*best, *done[len(best) - WINDOW :]]}
+        return [r for r in done if r.number in picked]
+
+    def front(self, done: Sequence[Record]) -> list[int]:
+        """Positions of the non-dominated ones."""
+        points = coordinates(self.goal.axes, [r.values for r in done])
+        return [int(i) for i in np.flatnonzero(non_dominated(points))]
+
+    def front_logits(self, learned: Sequence[Record]) -> Floats:
+        """Logits of the non-dominated ones, cheapest first, shape (F, G)."""
+        widths = self.widths([learned[i] for i in self.front(learned)])
+        return self.branch.logits(widths[np.argsort(self.branch.shares(widths), kind="stable")])
+
+    def widths(self, records: Sequence[Record]) -> Ints:
+        """Widths of plans, shape (N, G)."""
+        rows = [self.branch.widths(r) for r in records]
+        return np.array(rows, np.int64).reshape(len(rows), len(self.branch.cost.names))
+
+    def gains(
+        self,
+        learned: Sequence[Record],
+        running: Sequence[Record],
+        widths: Ints,
+        front: Floats,
+        random: np.random.Generator,
+    ) -> Floats:
+        """Expected gain in hypervolume of candidates (N, G), times the chance to be allowed, (N,).
+
+        Plans that still run count as what is expected of them (the believer of Ginsbourger et al.
+        2010), so that workers are sent to different places.
+        """
+        n = len(running)
+        everything = np.concatenate([self.widths(running), widths])
+        beliefs = [self.believed(axis.name, learned, everything) for axis in self.goal.axes]
+        expected = np.stack([b.mean[:n] for b in beliefs], axis=1)  # (n, m)
+        gain = expected_gain(
+            [Belief(b.mean[n:], b.std[n:]) for b in beliefs],
+            np.concatenate([front, expected]),
+            random,
+        )
+        for chance in self.chances(learned, widths):
+            gain = gain * chance
+        return gain
+
+    def believed(self, name: str, learned: Sequence[Record], widths: Ints) -> Belief:
+        """What is thought of one objective's coordinate at these widths."""
+        if name in EXACT:
+            return Belief(self.branch.shares(widths, name), np.zeros(len(widths)))
+        axis = next(a for a in self.goal.axes if a.name == name)
+        values = np.array([axis(r.values[name]) for r in learned])
+        return self.modelled(name, learned, np.clip(values, -WORST, WORST), widths)
+
+    def modelled(
+        self, name: str, learned: Sequence[Record], values: Floats, widths: Ints
+    ) -> Belief:
+        """A Gaussian process over what was measured, read at these widths."""
+        seen = self.branch.features(self.widths(learned))
+        size = settled_size(len(learned))
+        key = tuple(r.number for r in learned[:size])
+        kept = self._kept.get(name)
+        if kept is None or kept[0] != key:
+            kept = (key, Surrogate.fitted(seen[:size], values[:size]))
+            self._kept[name] = kept
+        return kept[1].predict(seen, values, self.branch.features(widths))
+
+    def chances(self, learned: Sequence[Record], widths: Ints) -> Iterator[Floats]:
+        """For every constraint, how likely the candidates (N, G) satisfy it, shape (N,)."""
+        dense = self.goal.dense
+        for constraint in self.goal.constraints:
+            name = constraint.objective
+            if name in EXACT:
+                values = self.branch.shares(widths, name) * dense[name]
+                gaps = np.array([constraint.violation({name: v}, dense) for v in values.tolist()])
+                yield np.where(gaps <= 0, 1.0, HOPELESS)
+            else:
+                gaps = np.array([constraint.violation(r.values, dense) for r in learned])
+                belief = self.modelled(str(constraint), learned, np.nan_to_num(gaps), widths)
+                yield normal_cdf(-belief.mean / np.maximum(belief.std, 1e-9))
+
+
+def settled_size(count: int) -> int:
+    """How many of ``count`` trials hyperparameters are chosen from.
+
+    >>> [settled_size(n) for n in (4, 5, 9, 10)]
+    [4, 5, 9, 10]
+    """
+    size = ENOUGH
+    while (larger := max(size + 1, int(size * GROWTH))) <= count:
+        size = larger
+    return size

@@ -1,0 +1,118 @@
+"""Plans that are chosen directly: sweeps, models, switches."""
+
+from types import ModuleType
+
+import numpy as np
+import pytest
+from optuna.trial import TrialState
+
+from hierprune.search.branch import branches
+from hierprune.search.choosers import HEATS, ModelBased
+from hierprune.search.front import coordinates, hypervolume
+from hierprune.search.history import read
+
+
+@pytest.mark.parametrize("kind", ["hierarchical", "flat"])
+@pytest.mark.parametrize("granularity", ["channel", "weight"])
+def test_parameters_mean_the_widths_they_were_made_of(
+    toy: ModuleType, kind: str, granularity: str
+) -> None:
+    space = toy.make_space(kind=kind, granularities=(granularity,))
+    (branch,) = branches(space)
+    drawn = branch.drawn(np.empty((0, len(branch.cost.names))), 60, np.random.default_rng(0))
+    for widths in drawn:
+        plan = space.plan(branch.parameters(widths))
+        found = branch.cost.vector(plan.density)
+        assert np.abs(found - widths).max() <= np.maximum(1, 0.02 * branch.cost.widths).max()
+
+
+@pytest.mark.parametrize("kind", ["hierarchical", "flat", "global"])
+def test_the_default_sweeps_every_base_and_then_goes_its_own_way(
+    toy: ModuleType, kind: str
+) -> None:
+    proposer = toy.make_proposer(20, 0.0, "default", kind=kind)
+    history = toy.play(proposer, 20)
+    assert len({str(t.params) for t in history}) == 20
+    if kind == "hierarchical":
+        first = [t.params["channel.local"] for t in history[: 4 * HEATS]]
+        assert first == ["none"] * 4 * HEATS
+        assert any(t.params["channel.local"] == "layer" for t in history[4 * HEATS :])
+
+
+def uneven(toy: ModuleType, density: dict[str, float]) -> float:
+    """A made-up truth: the first group must stay, the third may go."""
+    worth = dict(zip("0123", (8.0, 1.0, 0.2, 2.0), strict=True))
+    lost = sum(w * (1 - density[n]) ** 2 for n, w in worth.items())
+    return float(0.9 * np.exp(-0.4 * lost))
+
+
+def volumes(toy: ModuleType, name: str, seeds: range) -> float:
+    """Mean hypervolume of 30 plans under :func:`uneven`."""
+    goal, found = toy.make_goal(), []
+    for seed in seeds:
+        proposer = toy.make_proposer(30, 0.0, name)
+        proposer.seed = seed
+        history, rows = [], []
+        for number in range(30):
+            proposal = proposer(history, True)
+            plan = proposal.plan
+            values = toy.score(proposal) | {"accuracy": uneven(toy, dict(plan.density))}
+            rows.append(values)
+            history.append(toy.told(proposal, number, values))
+        found.append(hypervolume(coordinates(goal.axes, rows)))
+    return float(np.mean(found))
+
+
+def test_the_default_finds_more_than_what_it_is_made_of(toy: ModuleType) -> None:
+    best = volumes(toy, "default", range(2))
+    assert best > volumes(toy, "grid", range(1)) + 0.02
+    assert best > volumes(toy, "random", range(3)) + 0.02
+    assert best > volumes(toy, "evolution", range(2)) - 0.01
+
+
+def test_workers_are_sent_to_different_places(toy: ModuleType) -> None:
+    proposer = toy.make_proposer(40, 0.0, "default")
+    history = toy.play(proposer, 10)
+    costs = []
+    for number in range(10, 14):
+        proposal = proposer(history, True)
+        costs.append(1 - proposal.plan.ratio)
+        running = toy.told(proposal, number, None)
+        running.state = TrialState.RUNNING
+        history.append(running)
+    assert min(abs(a - b) for i, a in enumerate(costs) for b in costs[:i]) > 0.005
+
+
+def test_plans_that_failed_are_not_tried_again(toy: ModuleType) -> None:
+    proposer = toy.make_proposer(30, 0.0, "default")
+    history = toy.play(proposer, 12)
+    for number in range(12, 20):
+        history.append(toy.told(proposer(history, True), number, None))
+    plans = [str(read(t).plan["density"]) for t in history]
+    assert len(set(plans)) == 20
+
+
+def test_while_nothing_is_known_the_sweep_goes_on(toy: ModuleType) -> None:
+    proposer = toy.make_proposer(30, 0.0, "default")
+    history = []
+    for number in range(15):
+        history.append(toy.told(proposer(history, True), number, None))
+    assert len({t.params["channel.density"] for t in history}) == 15
+
+
+def test_several_granularities_compete(toy: ModuleType) -> None:
+    options = {"granularities": ("channel", "weight")}
+    space, goal = toy.make_space(**options), toy.make_goal()
+    chooser = ModelBased(space, goal, 60)
+    assert len(chooser._learners) == 2
+    history = toy.play(toy.make_proposer(20, 0.0, "default", **options), 20)
+    assert {t.params["granularity"] for t in history} == {"channel", "weight"}
+
+
+def test_constraints_draw_the_default_to_plans_that_hold(toy: ModuleType) -> None:
+    counts = []
+    for constraints in [(), ("accuracy >= dense - 0.1", "params <= 0.6")]:
+        proposer = toy.make_proposer(24, 0.0, "default", *constraints)
+        values = [read(t).values for t in toy.play(proposer, 24)[8:]]
+        counts.append(sum(v["accuracy"] >= 0.8 and v["params"] <= 0.6 for v in values))
+    assert counts[1] >= counts[0] + 2

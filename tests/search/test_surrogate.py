@@ -1,0 +1,51 @@
+"""Expected gains against sampling, and the model against a known function."""
+
+import numpy as np
+import pytest
+
+from hierprune.search.front import Floats, hypervolume
+from hierprune.search.surrogate import Belief, Surrogate, expected_gain, normal_cdf, open_points
+
+
+def test_the_normal_distribution_function() -> None:
+    from scipy.stats import norm
+
+    x = np.linspace(-8, 8, 401)
+    assert np.abs(normal_cdf(x) - norm.cdf(x)).max() < 5e-4
+
+
+@pytest.mark.parametrize("axes", [2, 3])
+def test_gains_are_in_proportion_to_sampled_ones(axes: int) -> None:
+    random = np.random.default_rng(0)
+    front = np.array([[0.2, 0.6, 0.5], [0.5, 0.3, 0.4]])[:, :axes]
+    means = random.uniform(0.1, 0.9, (6, axes))
+    stds = np.array([0.1, 0.0, 0.05])[:axes]
+    beliefs = [Belief(m, np.full(6, s)) for m, s in zip(means.T, stds, strict=True)]
+    gain = expected_gain(beliefs, front, random)
+    before = hypervolume(front)
+
+    def sampled(mean: Floats) -> float:
+        draws = mean + stds * random.normal(size=(1500, axes))
+        return float(np.mean([hypervolume(np.vstack([front, d])) - before for d in draws]))
+
+    truth = np.array([sampled(m) for m in means])
+    scale = truth.sum() / gain.sum()
+    assert np.allclose(gain * scale, truth, atol=0.12 * truth.max())
+
+
+def test_open_points_are_not_dominated() -> None:
+    front = np.array([[0.0, 0.3], [0.3, 0.0]])
+    points = open_points(front, 2, np.random.default_rng(0))
+    assert 500 < len(points) <= 1024
+    assert ((points < 0.3).any(axis=1)).all()
+
+
+def test_the_model_knows_what_it_saw_and_doubts_what_it_did_not() -> None:
+    random = np.random.default_rng(0)
+    x = random.uniform(-1, 1, (40, 3))
+    y = np.sin(2 * x[:, 0]) + 0.5 * x[:, 1]
+    model = Surrogate.fitted(x, y)
+    near, far = model.predict(x, y, x), model.predict(x, y, x + 30.0)
+    assert np.abs(near.mean - y).max() < 0.05
+    assert near.std.max() < 0.1 * far.std.min()
+    assert np.allclose(far.mean, y.mean(), atol=0.1)
