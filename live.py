@@ -47,12 +47,13 @@ class Live:
 
     def __rich__(self) -> RenderableType:
         """The picture now."""
+        parts: list[RenderableType] = []
         if self._status is not None:
-            return Group(panel(self._status, time.monotonic() - self._since), self._remark)
-        if self._share >= 1:
-            return self._remark
-        done = bar(int(PERCENT * self._share), PERCENT)
-        return Group(Columns([done, f"{self._share:.0%}"]), self._remark)
+            parts.append(panel(self._status, time.monotonic() - self._since))
+        if self._share < 1:
+            done = bar(int(PERCENT * self._share), PERCENT)
+            parts.append(Columns([done, f"{self._share:.0%}"]))
+        return Group(*parts, self._remark)
 
     def note(self, text: str) -> None:
         """See :class:`Progress`."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,8 @@ from .trial import Outcome
 
 CHUNKS = 24
 """Steps in which the hypervolume of trials that are read at once is followed."""
+RECENT = 50
+"""Trials of a rung, the last ones, whose median is its pace."""
 
 
 @dataclass(eq=False)
@@ -35,7 +39,7 @@ class Standing:
     _volumes: list[float] = field(default_factory=list)
     _best: dict[str, Best] = field(default_factory=dict)
     _allowed: dict[str, Best] = field(default_factory=dict)
-    _pace: dict[int, tuple[float, int]] = field(default_factory=dict)  # rung: seconds, trials
+    _pace: dict[int, deque[float]] = field(default_factory=dict)  # seconds of trials by rung
     _worked: timedelta = timedelta()
     _until: datetime | None = None
     _failure: str = ""
@@ -77,8 +81,8 @@ class Standing:
     def _compare(self, record: Record, trial: FrozenTrial) -> None:
         start, end = trial.datetime_start, trial.datetime_complete
         if start is not None and end is not None:
-            seconds, count = self._pace.get(record.rung, (0.0, 0))
-            self._pace[record.rung] = (seconds + (end - start).total_seconds(), count + 1)
+            pace = self._pace.setdefault(record.rung, deque(maxlen=RECENT))
+            pace.append((end - start).total_seconds())
         tables = [self._best]
         if self._goal.violation(record.values) <= 0:
             tables.append(self._allowed)
@@ -133,10 +137,10 @@ class Standing:
         if not self._pace:
             return None
         seconds = 0.0
-        for rung, (total, count) in self._pace.items():
+        for rung, pace in self._pace.items():
             finished = done[rung] if rung < len(done) else 0
             size = sizes[rung] if rung < len(sizes) else 0
-            seconds += max(0, size - finished) * total / count
+            seconds += max(0, size - finished) * median(pace)
         return seconds / max(1, at_once)
 
 
