@@ -4,7 +4,8 @@
 # make docs    the documentation as a site, in build/site
 # make picture the demo's front as docs/front.svg
 # make bench   the system's own time per trial, measured
-# make bench-cluster, make chaos ROUNDS=20         executors: overhead, and launchers killed at random
+# make bench-cluster, make chaos ROUNDS=20         executors: overhead and speed-up; launchers killed
+# make bench-scale RUN=runs/first                  a thousand workers, simulated with a run's trial times
 # make bench-coverage SUITES="structures timm"     what can be pruned, in an environment of its own
 # make bench-recovery TASKS="lenet5-mnist"         what each step of recovery gives back
 # make bench-search CONTESTS="resnet-channel" SEEDS="0 1 2"     strategies against each other
@@ -23,7 +24,7 @@ SEEDS ?= 0 1 2 3 4
 CONTESTS ?= lenet-channel lenet-weight resnet-channel resnet-weight gru-channel gru-weight minilm-channel
 TASKS ?= lenet5-mnist resnet20-fashion gru-g2p minilm-sentiment crepe-pitch
 
-.PHONY: demo test check docs picture bench bench-search bench-cluster bench-coverage bench-recovery chaos clean
+.PHONY: demo test check docs picture bench bench-search bench-cluster bench-coverage bench-recovery bench-scale chaos clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -70,8 +71,14 @@ bench-search: $(INSTALLED)
 	$(BIN)/python -W ignore -m hierprune.benchmarks.search table $(CONTESTS)
 
 bench-cluster: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/python -W ignore benchmarks/cluster/overhead.py --executor local
-	OMP_NUM_THREADS=1 $(BIN)/python -W ignore benchmarks/cluster/overhead.py --executor ray
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore benchmarks/cluster/overhead.py --trials 10000 --executor local
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore benchmarks/cluster/overhead.py --trials 10000 --executor ray
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore benchmarks/cluster/speedup.py --executor local
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore benchmarks/cluster/speedup.py --executor ray
+
+bench-scale: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore benchmarks/cluster/simulate.py $(RUN) --storage journal
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore benchmarks/cluster/simulate.py $(RUN) --storage postgres
 
 chaos: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -W ignore benchmarks/cluster/chaos.py --rounds $(ROUNDS)

@@ -6,6 +6,7 @@ import argparse
 import json
 import threading
 from pathlib import Path
+from typing import Any
 
 from toy import DIRECTIONS, proposer
 
@@ -36,16 +37,20 @@ def main() -> None:
         clean_stop(threading.Event()) as stop,
         Ledger(storage, args.run, DIRECTIONS, propose, args.trials) as ledger,
     ):
-        drive(ledger, executor(args), recipe, stop)
+        options = {"address": args.address} if args.executor == "ray" else {}
+        executor = make_executor(
+            args.executor, args.workers, args.run, requeue=args.requeue, **options
+        )
+        drive(ledger, executor, recipe, stop)
         print(json.dumps(ledger.counts()))
 
 
-def executor(args: argparse.Namespace) -> Executor:
-    if args.executor == "ray":
+def make_executor(kind: str, workers: int, run: Path, **options: Any) -> Executor:
+    if kind == "ray":
         from hierprune.studies.ray_tune import RayExecutor
 
-        return RayExecutor(args.workers, args.run, args.address, requeue=args.requeue)
-    return LocalExecutor(args.workers, args.run, requeue=args.requeue)
+        return RayExecutor(workers, run, **options)
+    return LocalExecutor(workers, run, **options)
 
 
 if __name__ == "__main__":

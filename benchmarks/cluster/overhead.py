@@ -17,22 +17,14 @@ import threading
 import time
 from pathlib import Path
 
+from driver import make_executor
 from toy import DIRECTIONS, proposer
 
 from hierprune.studies.drive import drive
-from hierprune.studies.executor import Executor, RecipeSpec
+from hierprune.studies.executor import RecipeSpec
 from hierprune.studies.ledger import Ledger
-from hierprune.studies.local import LocalExecutor
 from hierprune.studies.storage import open_storage
 from hierprune.studies.trial import Outcome
-
-
-def executor(kind: str, workers: int, run: Path) -> Executor:
-    if kind == "ray":
-        from hierprune.studies.ray_tune import RayExecutor
-
-        return RayExecutor(workers, run)
-    return LocalExecutor(workers, run)
 
 
 def measure(run: Path, args: argparse.Namespace) -> dict[str, float]:
@@ -48,7 +40,7 @@ def measure(run: Path, args: argparse.Namespace) -> dict[str, float]:
             worked.append(time.process_time())
 
         ledger.tell = tell  # type: ignore[method-assign]
-        drive(ledger, executor(args.executor, args.workers, run), recipe, threading.Event())
+        drive(ledger, make_executor(args.executor, args.workers, run), recipe, threading.Event())
     return tenths("wall", told) | tenths("launcher_cpu", worked)
 
 

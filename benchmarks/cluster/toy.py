@@ -64,6 +64,18 @@ def recipe(run: str, seconds: float = 0.0) -> Callable[[Trial], Outcome]:
     return evaluate
 
 
+def busy(seconds: float) -> Callable[[Trial], Outcome]:
+    """A recipe that takes so much time of one processor."""
+
+    def evaluate(trial: Trial) -> Outcome:
+        end = time.thread_time() + seconds
+        while time.thread_time() < end:
+            sum(range(1000))
+        return Outcome(trial.number, values=good(trial))
+
+    return evaluate
+
+
 def broken(**_: object) -> Callable[[Trial], Outcome]:
     """A factory that fails."""
     raise FileNotFoundError("no dense weights here")

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 import random
-import shutil
-import signal
-import socket
-import subprocess
-import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from chaos import Launcher, audit, run_to_end, storm
 from optuna.storages import BaseStorage
+from postgres import programs, server
 from toy import DIRECTIONS, proposer
 
 from hierprune.studies.ledger import Ledger
@@ -24,48 +17,13 @@ from hierprune.studies.storage import open_storage
 from hierprune.studies.trial import Outcome
 
 
-def server_programs() -> Path | None:
-    """The folder with ``initdb`` and ``postgres``."""
-    found = shutil.which("initdb")
-    candidates = [Path(found).resolve().parent] if found else []
-    candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    return next((c for c in candidates if (c / "initdb").exists()), None)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[str]:
     """The URL of a fresh server that ends with the module."""
-    programs = server_programs()
-    if programs is None or importlib.util.find_spec("psycopg") is None:
+    if programs() is None:
         pytest.skip("needs PostgreSQL's server programs and psycopg")
-    folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
-    user = "postgres" if os.getuid() == 0 else None  # the server refuses to run as root
-    if user:
-        shutil.chown(folder, user)
-    data, port = folder / "data", free_port()
-    init = [programs / "initdb", "-D", data, "-U", "hierprune", "-A", "trust", "--no-sync"]
-    subprocess.run(init, check=True, user=user, capture_output=True, cwd=folder)
-    flags = ["-D", data, "-p", str(port), "-k", folder, "-h", "127.0.0.1"]
-    with (folder / "log").open("w") as log:
-        server = subprocess.Popen(
-            [programs / "postgres", *flags], user=user, stdout=log, stderr=log, cwd=folder
-        )
-    try:
-        while "ready to accept connections" not in (folder / "log").read_text():
-            assert server.poll() is None, (folder / "log").read_text()
-            time.sleep(0.05)
-        yield f"postgresql+psycopg://hierprune@127.0.0.1:{port}/postgres"
-    finally:
-        server.send_signal(signal.SIGINT)
-        server.wait(30)
-        shutil.rmtree(folder)
+    with server() as url:
+        yield url
 
 
 @pytest.fixture(params=["postgres", "sqlite"])
