@@ -34,7 +34,7 @@ from .shipping import cargo
 from .signals import clean_stop
 from .source import TaskSource
 from .standing import Standing
-from .storage import open_database, open_storage
+from .storage import lasting_url, open_database, open_storage
 from .study import Study, study_name
 from .trackers.tracking import track
 from .trial import Ask, Outcome, Tell
@@ -76,7 +76,8 @@ def launch_study(
     objectives_to_measure(loaded, request)
     check_task(loaded)
     if request.storage is not None:
-        open_database(request.storage)
+        request = replace(request, storage=lasting_url(request.storage))
+        open_database(str(request.storage))
     pending = Pending(source, request)
     with resumable(folder), new_run(folder, pending):
         record = prepare_study(folder, pending, loaded, progress)

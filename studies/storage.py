@@ -234,14 +234,30 @@ def open_database(url: str) -> BaseStorage:
         parsed = sqlalchemy.make_url(url)
         storage = RDBStorage(url, engine_kwargs=engine_options(parsed.get_backend_name()))
     except (ImportError, sqlalchemy.exc.SQLAlchemyError) as error:
-        cause = str(error).strip().splitlines()[0]
-        raise UsageError(
-            f"--storage must name a database that can be opened, got {without_password(url)!r}: "
-            f"{cause}"
-        ) from error
+        raise cannot_open(url, error) from error
     if parsed.get_backend_name() == "sqlite":
         begin_immediately(storage.engine)
     return optuna.storages.get_storage(storage)
+
+
+def lasting_url(url: str) -> str:
+    """The URL as it names the same database from any folder.
+
+    Raises:
+        UsageError: not a URL, or a database in memory, which ends with the launcher.
+    """
+    try:
+        parsed = sqlalchemy.make_url(url)
+    except sqlalchemy.exc.ArgumentError as error:
+        raise cannot_open(url, error) from error
+    if parsed.get_backend_name() != "sqlite":
+        return url
+    path = parsed.database or ""
+    if path in ("", ":memory:") or "mode=memory" in url:
+        raise UsageError(f"--storage must outlive the launcher, {url!r} is a database in memory")
+    if path.startswith("file:"):
+        return url
+    return parsed.set(database=str(Path(path).absolute())).render_as_string(hide_password=False)
 
 
 def engine_options(backend: str) -> dict[str, Any]:
@@ -249,6 +265,14 @@ def engine_options(backend: str) -> dict[str, Any]:
     if backend == "sqlite":
         return {"connect_args": {"timeout": 60}}
     return {"pool_pre_ping": True}
+
+
+def cannot_open(url: str, error: Exception) -> UsageError:
+    """The error for a URL that names no database that can be opened."""
+    cause = str(error).strip().splitlines()[0]
+    return UsageError(
+        f"--storage must name a database that can be opened, got {without_password(url)!r}: {cause}"
+    )
 
 
 def without_password(url: str) -> str:

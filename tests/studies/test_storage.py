@@ -23,6 +23,7 @@ from hierprune.studies.storage import (
     FlockJournalBackend,
     check_locks,
     end_of_last_line,
+    lasting_url,
     open_storage,
     without_password,
 )
@@ -184,6 +185,21 @@ def test_a_database_that_cannot_be_opened_is_a_usage_error(
 ) -> None:
     with pytest.raises(UsageError, match=rf"--storage must name a database.*{word}"):
         open_storage(tmp_path, url)
+
+
+def test_a_relative_file_is_the_same_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert lasting_url("sqlite:///study.db") == f"sqlite:///{tmp_path}/study.db"
+    for url in ("sqlite:////data/study.db", "postgresql+psycopg://me:secret@host/db"):
+        assert lasting_url(url) == url
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
+def test_a_database_in_memory_is_refused(url: str) -> None:
+    with pytest.raises(UsageError, match="must outlive the launcher"):
+        lasting_url(url)
 
 
 def test_passwords_are_not_printed() -> None:
