@@ -26,8 +26,31 @@ def plain_kernels() -> Iterator[None]:
         torch.backends.mkldnn.enabled = mkldnn
 
 
-DECIDING = {"gt", "ge", "lt", "le", "eq", "ne", "_local_scalar_dense"}
-"""What stands between a tensor of one number and a decision of the Python code."""
+DECIDING = frozenset(
+    [
+        "gt",
+        "ge",
+        "lt",
+        "le",
+        "eq",
+        "ne",
+        "_local_scalar_dense",
+        "argmax",
+        "argmin",
+        "topk",
+        "sort",
+        "sign",
+        "floor",
+        "ceil",
+        "round",
+        "trunc",
+        "bucketize",
+        "searchsorted",
+        "heaviside",
+    ]
+)
+"""What makes few values out of many: small differences in front of it show behind it or not."""
+MAX_NOTED = 10_000_000
 
 
 class DoublePrecision(TorchDispatchMode):
@@ -37,7 +60,7 @@ class DoublePrecision(TorchDispatchMode):
     otherwise round differently at different widths.
 
     Attributes:
-        decisions: the single numbers that were compared or read into Python, in order.
+        decisions: what was compared, ranked, rounded or read into Python, in order.
     """
 
     def __init__(self) -> None:
@@ -52,10 +75,9 @@ class DoublePrecision(TorchDispatchMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         """One operation."""
-        if args and func.overloadpacket.__name__ in DECIDING:
-            first = args[0]
-            if isinstance(first, Tensor) and first.numel() == 1 and first.device.type != "meta":
-                self.decisions.append(first.detach().clone().reshape(()))
+        if func.overloadpacket.__name__.rstrip("_") in DECIDING:
+            operands = [a for a in args if isinstance(a, Tensor) and a.numel() <= MAX_NOTED]
+            self.decisions += [a.detach().clone() for a in operands if a.device.type != "meta"]
         options = dict(kwargs or {})
         if options.get("dtype") is torch.float32:
             options["dtype"] = torch.float64

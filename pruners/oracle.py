@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -23,6 +24,20 @@ from .tree import Group, ModelTree
 
 TOLERANCE = 1e-8
 """Relative to the largest output: exact cuts were seen to differ by 1e-15, wrong ones by 1e-5."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one model gave.
+
+    Attributes:
+        outputs: all tensors of the chosen outputs.
+        decisions: what was compared, ranked, rounded or read into Python. It must agree too, since
+            on other inputs a difference in front of a comparison shows behind it.
+    """
+
+    outputs: tuple[Tensor, ...]
+    decisions: tuple[Tensor, ...]
 
 
 class Oracle:
@@ -84,49 +99,48 @@ class Oracle:
 
     def fault(self, tree: ModelTree, keep: Mapping[str, Sequence[int]]) -> str:
         """What is wrong with the model cut to ``keep``; empty when nothing is."""
-        small = self.attempt(cut(self.model, tree, keep, share=True))
+        small = self.answer(cut(self.model, tree, keep, share=True))
         if isinstance(small, str):
             return small
         with plain_kernels():
-            masked = self.attempt(mask(self.model, tree, keep, share=True))
-        return masked if isinstance(masked, str) else difference(small, masked)
+            masked = self.answer(mask(self.model, tree, keep, share=True))
+        return masked if isinstance(masked, str) else disagreement(small, masked)
 
     def fault_in_training(self, tree: ModelTree, keep: Mapping[str, Sequence[int]]) -> str:
         """What is wrong in train mode, dropout left out; empty where the dense model fails too."""
-        small = self.attempt(cut(self.model, tree, keep, share=True), training=True)
+        small = self.answer(cut(self.model, tree, keep, share=True), training=True)
         if isinstance(small, str):
             return small if self.trains else ""
         with plain_kernels():
-            masked = self.attempt(mask(self.model, tree, keep, share=True), training=True)
-            if isinstance(masked, str) or not (fault := difference(small, masked)):
+            masked = self.answer(mask(self.model, tree, keep, share=True), training=True)
+            if isinstance(masked, str) or not (fault := disagreement(small, masked)):
                 return ""
-            again = self.attempt(mask(self.model, tree, keep, share=True), training=True, seed=1)
-        if isinstance(again, str) or difference(masked, again):
+            again = self.answer(mask(self.model, tree, keep, share=True), training=True, seed=1)
+        if isinstance(again, str) or disagreement(masked, again):
             return ""  # random in itself: that it runs is all there is to see
         return fault
 
-    def attempt(
-        self, model: nn.Module, *, training: bool = False, seed: int = 0
-    ) -> tuple[Tensor, ...] | str:
-        """All tensors of the chosen outputs for every example, or the error.
+    def attempt(self, model: nn.Module, *, training: bool = False) -> tuple[Tensor, ...] | str:
+        """All tensors of the chosen outputs for every example, or the error."""
+        given = self.answer(model, training=training)
+        return given if isinstance(given, str) else given.outputs
 
-        Behind them come the single numbers that the Python code took decisions by, since other
-        inputs may lead to other ones.
-        """
+    def answer(self, model: nn.Module, *, training: bool = False, seed: int = 0) -> Answer | str:
+        """What a model gives for every example and what it decides on the way, or the error."""
         prepare(model, training)
         double = DoublePrecision()
         device = next((p.device for p in model.parameters()), torch.device("cpu"))
+        made = device if device.type == "meta" else nullcontext()
         try:
-            made = device if device.type == "meta" else nullcontext()
             with torch.no_grad(), torch.random.fork_rng(devices=[]), double, made:
                 torch.manual_seed(seed)
                 examples = [moved(inputs, device) for inputs in self.examples]
                 outputs = [forward(model, inputs) for inputs in examples]
-                given = tuple(t for o in outputs for t in tensors(self.chosen(o)))
-                return (*given, *double.decisions)
         except Exception as error:  # the user's forward may raise anything
             message = str(error).strip().splitlines()
             return f"{type(error).__name__}: {message[0] if message else ''}"
+        given = (t for o in outputs for t in tensors(self.chosen(o)))
+        return Answer(tuple(given), tuple(double.decisions))
 
 
 def moved(inputs: Inputs, device: torch.device) -> Inputs:
@@ -145,6 +159,21 @@ def prepare(model: nn.Module, training: bool) -> None:
             module.eval()
         if isinstance(module, nn.RNNBase):
             module.dropout = 0.0
+
+
+def disagreement(small: Answer, masked: Answer) -> str:
+    """How outputs or decisions differ; empty if they agree.
+
+    Decisions over units, whose number differs, are seen in the outputs.
+    """
+    if fault := difference(small.outputs, masked.outputs):
+        return fault
+    if len(small.decisions) != len(masked.decisions):
+        return "takes other decisions than the masked model"
+    for a, b in zip(small.decisions, masked.decisions, strict=True):
+        if a.shape == b.shape and not (gap := relative_gap(a, b)) <= TOLERANCE:
+            return f"decides by numbers that differ from the masked model's by {gap:.1e}"
+    return ""
 
 
 def difference(small: Sequence[Tensor], masked: Sequence[Tensor]) -> str:

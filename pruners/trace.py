@@ -29,6 +29,7 @@ from torch.nn.modules.module import (
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ..errors import UsageError
 from ..task import Inputs, batch_size, forward
 from .copies import copy_model
 from .depth import find_blocks
@@ -102,7 +103,15 @@ def build_tree(
 
 def choose(names: Sequence[str | int] | None, outputs: Any) -> Any:
     """The named outputs of what a forward gave; all of them when ``names`` is None."""
-    return outputs if names is None else [outputs[name] for name in names]
+    if names is None:
+        return outputs
+    try:
+        return [outputs[name] for name in names]
+    except (KeyError, IndexError, TypeError):
+        given = list(outputs) if isinstance(outputs, Mapping) else type(outputs).__name__
+        raise UsageError(
+            f"outputs to keep must be among what the model gives ({given}), got {list(names)}"
+        ) from None
 
 
 @dataclass(frozen=True)
