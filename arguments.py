@@ -154,9 +154,16 @@ export_options = stacked(
         help="'onnx' (pip install \"hierprune[onnx]\") or 'torch-export'.",
     ),
     click.option(
+        "--int8",
+        metavar="KIND",
+        shell_complete=words("dynamic", "static"),
+        help="Quantise the ONNX file: 'dynamic' (matrix products and LSTMs), 'static' "
+        "(convolutions too, by ranges of training batches).",
+    ),
+    click.option(
         "--out",
         type=click.Path(path_type=Path),
-        help="File to write. [DIR/model.onnx or DIR/model.pt2]",
+        help="File to write. [DIR/model.onnx, DIR/model.int8.onnx or DIR/model.pt2]",
     ),
 )
 """What a picked model is written as."""

@@ -374,7 +374,7 @@ def verify(folder: Path, repair: bool, as_json: bool) -> None:
 @cli.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @export_options
-def export(folder: Path, format: str, out: Path | None) -> None:
+def export(folder: Path, format: str, int8: str | None, out: Path | None) -> None:
     """Write a picked model as one file that runs without hierprune.
 
     DIR is the folder that 'pick --out' wrote. The file takes any batch size. It is compared with
@@ -384,11 +384,18 @@ def export(folder: Path, format: str, out: Path | None) -> None:
     Examples:
       hierprune export picked --format onnx
       hierprune export picked --format torch-export --out small.pt2
+      hierprune export picked --int8 static
     """
     from .studies.export import export_picked
-    from .terminal import show_exported
+    from .studies.quantize import export_int8
+    from .terminal import show_exported, show_quantized
 
-    show_exported(export_picked(folder, format, out))
+    if int8 is None:
+        show_exported(export_picked(folder, format, out))
+    elif format != "onnx":
+        raise UsageError(f"--int8 is for --format onnx, not for {format}")
+    else:
+        show_quantized(export_int8(folder, int8, out))
 
 
 @cli.command()

@@ -23,6 +23,7 @@ from .studies.card import bar, number
 from .studies.compare import Comparison
 from .studies.export import Exported
 from .studies.picked import Picked
+from .studies.quantize import Quantized
 from .studies.run_record import ObjectiveInfo, RunRecord
 from .studies.study import Study
 from .studies.verify_picked import Verified
@@ -251,6 +252,20 @@ def show_exported(found: Exported) -> None:
     columns = [Column("", list(rows), False), Column("found", list(rows.values()))]
     show(table(str(found.path), columns))
     say(f"wrote {found.path}; it agrees with the model on validation inputs")
+
+
+def show_quantized(found: Quantized) -> None:
+    """The file that was written, and its scores beside the model's."""
+    names = list(found.quality)
+    sides = {"single precision": (found.float_bytes, found.float_quality)}
+    sides["int8"] = (found.bytes, found.quality)
+    columns = [
+        Column(head, [f"{size:,}", *(number(quality[n].value) for n in names)])
+        for head, (size, quality) in sides.items()
+    ]
+    rows = ["bytes of the ONNX file", *(f"{n}, validation" for n in names)]
+    show(table(str(found.path), [Column("", rows, False), *columns]))
+    say(f"wrote {found.path}; its outputs differ from the model's, as its scores say")
 
 
 def show_audit(found: Audit) -> None:
