@@ -9,6 +9,7 @@
 # make bench-coverage SUITES="structures timm"     what can be pruned, in an environment of its own
 # make bench-recovery TASKS="lenet5-mnist"         what each step of recovery gives back
 # make bench-search CONTESTS="resnet-channel" SEEDS="0 1 2"     strategies against each other
+# make bench-latency LATENCY="same half"         are confirmed latencies right, predicted ones near?
 # make clean   remove the virtual environment and caches of tools; runs are kept
 
 PYTHON ?= python3
@@ -24,7 +25,7 @@ SEEDS ?= 0 1 2 3 4
 CONTESTS ?= lenet-channel lenet-weight resnet-channel resnet-weight gru-channel gru-weight minilm-channel
 TASKS ?= lenet5-mnist resnet20-fashion gru-g2p minilm-sentiment crepe-pitch
 
-.PHONY: demo test check docs picture bench bench-search bench-cluster bench-coverage bench-recovery bench-scale chaos clean
+.PHONY: demo test check docs picture bench bench-search bench-cluster bench-coverage bench-latency bench-recovery bench-scale chaos clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -88,6 +89,9 @@ bench-coverage: $(ZOO)/.installed
 
 bench-recovery: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -W ignore benchmarks/recovery/run.py $(TASKS)
+
+bench-latency: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore benchmarks/latency/run.py $(LATENCY)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

@@ -28,6 +28,7 @@ def launch(
     budget: str = "params",
     min_density: float = 0.02,
     max_density: float = 0.9,
+    align: int | str = "auto",
     strategy: str = "default",
     max_epochs: float = 0.0,
     lr: float = 1e-3,
@@ -67,6 +68,9 @@ def launch(
         max_density: highest global density, in (0, 1].
         strategy: ``"default"``, ``"gp"``, ``"evolution"``, ``"tpe"``, ``"nsga2"``, ``"nsga3"``,
             ``"random"`` or ``"grid"``.
+        align: widths of structures are multiples of it; ``"auto"`` finds one that the runtime
+            likes, where latency is an objective.
+        strategy: ``"default"``, ``"tpe"``, ``"nsga2"`` or ``"random"``.
         max_epochs: fine-tune one plan in ten for up to so many epochs.
         lr: highest learning rate of fine-tuning.
         distil: weight of the dense model's outputs in the loss of fine-tuning, in [0, 1].

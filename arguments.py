@@ -250,6 +250,13 @@ request_options = stacked(
         "--max-density", type=float, default=0.9, show_default=True, help="Highest global density."
     ),
     click.option(
+        "--align",
+        metavar="auto|N",
+        default="auto",
+        show_default=True,
+        help="Keep widths in multiples of N; 'auto' finds by timing what the runtime likes.",
+    ),
+    click.option(
         "--strategy",
         default="default",
         show_default=True,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
+from .errors import UsageError
 from .objectives.latency import LatencyOptions
 from .objectives.runtime import Setting
 from .pruners.plan import Recovery
@@ -59,6 +60,20 @@ def of_kind(defaults: Mapping[str, tuple[str, ...]], granularity: str) -> tuple[
     return defaults.get(granularity, defaults["weight"])
 
 
+def align_from(value: str | int) -> int | Literal["auto"]:
+    """A multiple, or ``"auto"``.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if value == "auto":
+        return "auto"
+    try:
+        return int(value)
+    except ValueError:
+        raise UsageError(f"align must be 'auto' or a number from 1 on, got {value!r}") from None
+
+
 def space_from(given: Mapping[str, Any]) -> SpaceOptions:
     """What may vary; one list of criteria or allocations serves all granularities."""
     default = SpaceOptions()
@@ -72,4 +87,5 @@ def space_from(given: Mapping[str, Any]) -> SpaceOptions:
         budget=given.get("budget", default.budget),
         min_density=given.get("min_density", default.min_density),
         max_density=given.get("max_density", default.max_density),
+        align=align_from(given.get("align", "auto")),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -72,6 +72,22 @@ class CostModel:
         counts = np.array([(g.width, g.floor, g.step) for g in groups], np.int64).reshape(-1, 3)
         width, floor, step = counts.T
         return cls(names, width, floor, step, base, slope, macs)
+
+    def aligned(self, multiple: int) -> CostModel:
+        """Where only widths that are multiples are allowed, and the dense one.
+
+        A group of which fewer than two multiples would be left gets the next smaller power of two.
+        Units of several positions, heads say, count as so many.
+        """
+        sizes = np.where(self.slope > 0, self.slope, np.inf).min(axis=(0, 1), initial=np.inf)
+        step = self.step.copy()
+        for g, size in enumerate(np.where(np.isfinite(sizes), sizes, 1).astype(np.int64)):
+            own = multiple
+            while own > 1 and self.widths[g] < 2 * own // math.gcd(own, int(size)):
+                own //= 2
+            step[g] = math.lcm(int(self.step[g]), own // math.gcd(own, int(size)))
+        floor = np.minimum(-(-self.floor // step) * step, self.widths)
+        return replace(self, step=step, floor=np.where(step > 1, floor, self.floor))
 
     def elements(self, widths: Floats | Ints) -> Floats:
         """Elements of every tensor at these widths, shape (G,) -> (T,)."""

@@ -61,6 +61,8 @@ class SpaceOptions:
         budget: what the global density counts: ``"params"`` or ``"macs"``.
         min_density: lowest global density, in (0, 1].
         max_density: highest global density, in (0, 1].
+        align: widths of structures are multiples of it; ``"auto"`` finds one that the runtime
+            likes, where latency is an objective.
     """
 
     granularities: tuple[str, ...] = ("channel",)
@@ -82,12 +84,15 @@ class SpaceOptions:
     budget: str = "params"
     min_density: float = 0.02
     max_density: float = 0.9
+    align: int | Literal["auto"] = 1
 
     def __post_init__(self) -> None:
         """Check densities."""
         for name in ("min_density", "max_density"):
             if not 0 < getattr(self, name) <= 1:
                 raise UsageError(f"{name} must be in (0, 1], got {getattr(self, name)}")
+        if self.align != "auto" and (not isinstance(self.align, int) or self.align < 1):
+            raise UsageError(f"align must be 'auto' or a number from 1 on, got {self.align!r}")
         if self.min_density >= self.max_density:
             raise UsageError(
                 f"min_density must be below max_density, got {self.min_density} and "

@@ -26,6 +26,7 @@ from ..pruners.dense import Dense
 from ..pruners.tree import ModelTree
 from ..search.space import SpaceOptions
 from ..task import Task
+from .align import liked_multiple
 from .dense import default_cache, dense_model
 from .fingerprint import data_sha256
 from .latency import latency_of
@@ -92,7 +93,10 @@ def prepare_study(folder: Path, pending: Pending, task: Task, progress: Progress
     model = dense_model(task, default_cache(), progress.share)
     dense = prepare(task, model, cache, progress.note)
     progress.note("measuring the dense model")
-    request = replace(request, space=settled(request.space, dense.tree))
+    space = settled(request.space, dense.tree)
+    if space.align == "auto":
+        space = replace(space, align=align_for(task, request, dense, progress))
+    request = replace(request, space=space)
     fill_saliency(dense, request.space, cache)
     landscapes(dense, request.space, request.recovery, cache, progress)
     measures = with_latency(measures, request, dense, task, cache, progress)
@@ -100,6 +104,16 @@ def prepare_study(folder: Path, pending: Pending, task: Task, progress: Progress
     record.save(folder)
     (folder / REQUEST).unlink(missing_ok=True)
     return record
+
+
+def align_for(task: Task, request: Request, dense: Dense, progress: Progress) -> int:
+    """The multiple of widths that suits the runtime; 1 where latency is no objective."""
+    chosen = request.objectives or defaults(task)
+    if Latency.name not in chosen or not dense.units("channel"):
+        return 1
+    if "channel" not in request.space.granularities:
+        return 1
+    return liked_multiple(request.latency.setting, dense, task, progress)
 
 
 def with_latency(

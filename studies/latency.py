@@ -32,9 +32,9 @@ from ..task import Task
 from .progress import Progress, Silent
 
 TABLE = "latency.json"
-ROWS = 40  # at most
-FEWEST_ROWS = 12
-TABLE_SECONDS = 8.0
+ROWS = 32  # at most
+FEWEST_ROWS = 16
+TABLE_SECONDS = 20.0
 """For the whole table; beyond, only until there are FEWEST_ROWS."""
 ROW_SECONDS, NARROW = 0.15, 0.01  # of one row: time, and the half interval that is enough
 LOWEST = 0.05  # density of a row's groups, on average
@@ -160,7 +160,7 @@ def alone(progress: Progress | None = None) -> Iterator[None]:
     """Nobody else times models on this machine meanwhile, as far as hierprune starts it."""
     folder = default_cache()
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / LOCK)
+    lock = FileLock(folder / LOCK, is_singleton=True)
     try:
         lock.acquire(timeout=0)
     except Timeout:

@@ -130,6 +130,8 @@ def landscapes(
     for granularity in options.granularities:
         groups = dense.tree.units(granularity)
         cost = CostModel.of(dense.tree, granularity)
+        if granularity == "channel" and isinstance(options.align, int):
+            cost = cost.aligned(options.align)
         paths: dict[tuple[str, str], AllocationPath] = {}
         for criterion in options.criteria[granularity]:
             scores = dense.scores(criterion, granularity)

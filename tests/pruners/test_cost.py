@@ -12,6 +12,7 @@ from hierprune.pruners.cost import CostModel, group_costs
 from hierprune.pruners.prune import prune
 from hierprune.pruners.surgery import cut
 from hierprune.pruners.trace import build_tree
+from hierprune.pruners.tree import Cut, Group, ModelTree, TensorCost
 
 QUICK = settings(
     max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -90,3 +91,19 @@ def test_unknown_budgets_are_refused(case):
     cost = CostModel.of(build_tree(model, x, verify=False), "channel")
     with pytest.raises(UsageError, match="did you mean 'params'"):
         cost.cost(cost.widths, "param")
+
+
+@given(st.sampled_from([2, 4, 8, 16]), st.integers(0, 2**32 - 1))
+def test_aligned_widths_are_multiples_or_dense(multiple: int, seed: int):
+    convolution = Group("conv", "", "channel", (Cut("w", 0, tuple((i,) for i in range(24))),))
+    heads = Group("h", "", "head", (Cut("q", 0, tuple((2 * i, 2 * i + 1) for i in range(9))),))
+    tensors = (TensorCost("w", (24, 3), 72), TensorCost("q", (18, 3), 54))
+    cost = CostModel.of(ModelTree((convolution, heads), (), tensors), "channel")
+    found = cost.aligned(multiple)
+    assert found.aligned(1).step.tolist() == found.step.tolist()
+    shares = np.random.default_rng(seed).random(2)
+    channels, units = found.snap(shares * cost.widths)
+    own = min(multiple, 8)  # of 16 the convolution would have one multiple below 24
+    assert channels in (24, *range(own, 24, own))
+    assert units == 9 or (2 * units) % min(multiple, 8) == 0
+    assert (found.wider(found.floor) <= cost.widths).all()
