@@ -58,6 +58,9 @@ class Events:
             self._share = int(done * SHARES)
             self.write("share", done=round(done, 4))
 
+    def started(self, status: Status) -> None:
+        """See :class:`~hierprune.studies.progress.Progress`."""
+
     def trial(self, status: Status) -> None:
         """See :class:`~hierprune.studies.progress.Progress`."""
         if self._told is None:

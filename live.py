@@ -64,6 +64,12 @@ class Live:
         """See :class:`Progress`."""
         self._share = done
 
+    def started(self, status: Status) -> None:
+        """See :class:`Progress`."""
+        if self._status is None:
+            self._since = time.monotonic()
+        self._status = status
+
     def trial(self, status: Status) -> None:
         """See :class:`Progress`."""
         self._status, self._since = status, time.monotonic()
@@ -80,6 +86,9 @@ class Lines:
         say(text)
 
     def share(self, done: float) -> None:
+        """See :class:`Progress`."""
+
+    def started(self, status: Status) -> None:
         """See :class:`Progress`."""
 
     def trial(self, status: Status) -> None:

@@ -26,7 +26,7 @@ from .ledger import Ledger
 from .local import LocalExecutor
 from .pending import Pending, is_pending, new_run
 from .prepare import CACHE, landscapes
-from .progress import Progress, Silent
+from .progress import Progress, Silent, Status
 from .recipe import Journey, check_dense, given_task, open_journey, pack_task, task_of
 from .request import Means, Request, check_trials
 from .run_record import RunRecord
@@ -37,7 +37,7 @@ from .standing import Standing
 from .storage import lasting_url, open_database, open_storage
 from .study import Study, study_name
 from .trackers.tracking import track
-from .trial import Ask, Outcome, Tell
+from .trial import Ask, Outcome, Tell, Trial
 
 MAX_WORKERS = 4
 CONFIRM_SHARE = 0.03
@@ -295,9 +295,19 @@ class Watched:
     def run(self, recipe: RecipeSpec, ask: Ask, tell: Tell, stop: threading.Event) -> None:
         """See :class:`Executor`."""
 
+        def asked() -> Trial | None:
+            trial = ask()
+            if trial is not None:
+                self.progress.started(self.status(telling=False))
+            return trial
+
         def told(outcome: Outcome) -> None:
             tell(outcome)
-            self.standing.update(self.ledger.trials())
-            self.progress.trial(self.standing.status(self.ledger.counts(), outcome))
+            self.progress.trial(self.status(outcome))
 
-        self.inner.run(recipe, ask, told, stop)
+        self.inner.run(recipe, asked, told, stop)
+
+    def status(self, outcome: Outcome | None = None, *, telling: bool = True) -> Status:
+        """Where the study stands; see :meth:`Standing.status`."""
+        self.standing.update(self.ledger.trials())
+        return self.standing.status(self.ledger.counts(), outcome, telling=telling)

@@ -86,6 +86,9 @@ class Progress(Protocol):
     def share(self, done: float) -> None:
         """How far the thing last noted has come, in [0, 1]."""
 
+    def started(self, status: Status) -> None:
+        """A trial began."""
+
     def trial(self, status: Status) -> None:
         """A trial ended."""
 
@@ -97,6 +100,9 @@ class Silent:
         """See :class:`Progress`."""
 
     def share(self, done: float) -> None:
+        """See :class:`Progress`."""
+
+    def started(self, status: Status) -> None:
         """See :class:`Progress`."""
 
     def trial(self, status: Status) -> None:

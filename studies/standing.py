@@ -103,6 +103,8 @@ class Standing:
         counts: Mapping[str, Any],
         outcome: Outcome | None = None,
         launchers: int | None = None,
+        *,
+        telling: bool = True,
     ) -> Status:
         """Where the study stands; the trials that ended are told once.
 
@@ -110,10 +112,12 @@ class Standing:
             counts: of its trials; see :meth:`Book.tally`.
             outcome: of the trial that just ended.
             launchers: that are at work, where somebody looked.
+            telling: whether to name the trials that ended; else they wait for the next status.
         """
         sizes = Rungs(self.record.max_epochs, self.record.n_trials).sizes
         at_once = counts["running"] + (outcome is not None)
-        ended, self._ended = tuple(self._ended), []
+        ended = tuple(self._ended) if telling else ()
+        self._ended = self._ended[len(ended) :]
         return Status(
             record=self.record,
             outcome=outcome,

@@ -50,9 +50,13 @@ class Listener(Silent):
     def __init__(self) -> None:
         self.notes: list[str] = []
         self.statuses: list[Status] = []
+        self.running: list[int] = []
 
     def note(self, text: str) -> None:
         self.notes.append(text)
+
+    def started(self, status: Status) -> None:
+        self.running.append(status.counts["running"])
 
     def trial(self, status: Status) -> None:
         self.statuses.append(status)
@@ -109,6 +113,8 @@ def test_a_listener_hears_every_trial(home: Path) -> None:
     listener = Listener()
     launch(progress=listener)
     assert [s.counts["complete"] for s in listener.statuses] == [1, 2, 3]
+    assert [len(s.ended) for s in listener.statuses] == [1, 1, 1]
+    assert listener.running == [1, 1, 1]
     assert listener.notes[0] == "loading the task"
     assert listener.notes[-1] == "trials"
 

@@ -98,6 +98,10 @@ class Tracking:
         """See :class:`Progress`."""
         self.inner.share(done)
 
+    def started(self, status: Status) -> None:
+        """See :class:`Progress`."""
+        self.inner.started(status)
+
     def trial(self, status: Status) -> None:
         """See :class:`Progress`."""
         self.tell(status.ended)
