@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from .prepare import CACHE
@@ -17,6 +19,7 @@ from .shipped import place
 from .source import TaskSource
 
 MAX_FILE_BYTES = 10 * 2**20  # of a file beside the task that is no Python file
+MAX_FILES = 10_000  # beside the task
 MAX_BYTES = 400 * 2**20  # of all; Ray refuses more than 500 MiB
 
 
@@ -28,7 +31,7 @@ def cargo(run: Path, source: TaskSource | None) -> list[Path]:
     files = [run / FILE]
     path = Path(source.reference.rpartition(":")[0]) if source else Path()
     if path.suffix == ".py":
-        files += beside(path)
+        files += [path, *islice(beside(path), MAX_FILES)]
     files += sorted(p for p in (run / CACHE).glob("*") if p.is_file())
     return [path.absolute() for path in files]
 
@@ -38,8 +41,9 @@ def beside(task: Path) -> Iterator[Path]:
     for folder, folders, names in os.walk(task.parent):
         folders[:] = [f for f in folders if f[0] not in "._" and not is_data(Path(folder) / f)]
         for path in (Path(folder) / name for name in sorted(names)):
-            small = path.is_file() and path.stat().st_size <= MAX_FILE_BYTES
-            if path.suffix == ".py" or (small and not path.name.startswith(".")):
+            if path == task or path.name.startswith(".") or not path.is_file():
+                continue
+            if path.suffix == ".py" or path.stat().st_size <= MAX_FILE_BYTES:
                 yield path
 
 
@@ -51,10 +55,11 @@ def is_data(folder: Path) -> bool:
 def lay_out(files: Sequence[Path], root: Path) -> None:
     """Copy files under ``root`` by their absolute paths, as many as may travel."""
     total = 0
-    for path in files:
+    for path in filter(Path.is_file, files):
         total += path.stat().st_size
         if total > MAX_BYTES:
             return
         copy = place(path, root)
         copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, copy)
+        with suppress(OSError):  # not ours to read, or gone meanwhile
+            shutil.copyfile(path, copy)
