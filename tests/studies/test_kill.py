@@ -75,7 +75,7 @@ def test_running_trials_go_back_at_once_and_are_not_counted(
         launcher.send(signal.SIGINT)
     stopped = time.monotonic()
     code = launcher.wait()
-    assert time.monotonic() - stopped < 10
+    assert time.monotonic() - stopped < 40  # trials take 60 seconds
     assert (code == 0) == (how == "requeue")
     assert orphans(tmp_path) == 0
     run_to_end(Launcher(tmp_path, ["--trials", "4", "--seconds", "0"]))
