@@ -37,6 +37,7 @@ def launch(
     seed: int = 0,
     storage: str | None = None,
     latency: str = "predicted",
+    device: str | None = None,
     runtime: str = "eager",
     threads: int = 1,
     batch: int = 1,
@@ -70,7 +71,6 @@ def launch(
             ``"random"`` or ``"grid"``.
         align: widths of structures are multiples of it; ``"auto"`` finds one that the runtime
             likes, where latency is an objective.
-        strategy: ``"default"``, ``"tpe"``, ``"nsga2"`` or ``"random"``.
         max_epochs: fine-tune one plan in ten for up to so many epochs.
         lr: highest learning rate of fine-tuning.
         distil: weight of the dense model's outputs in the loss of fine-tuning, in [0, 1].
@@ -80,6 +80,7 @@ def launch(
         storage: Optuna URL; default a journal in the run folder.
         latency: how trials know it: ``"predicted"`` from models timed once, or ``"measured"``;
             the front is timed at the end either way.
+        device: name or file of a device profile: runtime, threads, batch, widths and budgets.
         runtime: what latency is measured on: ``"eager"``, ``"compile"``, ``"onnxruntime"`` or
             ``"remote"``.
         threads: of the runtime.

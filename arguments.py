@@ -170,6 +170,12 @@ export_options = stacked(
 
 setting_options = (
     click.option(
+        "--device",
+        metavar="NAME|FILE.toml",
+        shell_complete=words("phone-cpu", "microcontroller", "edge-gpu", "server"),
+        help="Runtime, threads, batch, widths and budgets of a device; other options win.",
+    ),
+    click.option(
         "--runtime",
         default="eager",
         show_default=True,

@@ -10,6 +10,7 @@ from .objectives.latency import LatencyOptions
 from .objectives.runtime import Setting
 from .pruners.plan import Recovery
 from .search.space import SpaceOptions
+from .studies.devices import read_device
 from .studies.request import Means, Request
 
 MEANS = ("executor", "workers", "address", "timeout", "trial_timeout", "track", "on_stop")
@@ -26,7 +27,7 @@ def request_from(options: Mapping[str, Any]) -> Request:
     Raises:
         UsageError: a value that cannot work.
     """
-    given = {k: v for k, v in options.items() if v is not None}
+    given = with_device({k: v for k, v in options.items() if v is not None})
     fields = ("objectives", "strategy", "trials", "max_epochs", "seed", "storage")
     chosen = {name: given[name] for name in fields if name in given}
     where = tuple(given.get("where", ()))
@@ -37,6 +38,20 @@ def request_from(options: Mapping[str, Any]) -> Request:
         latency=latency_from(given),
         **chosen,
     )
+
+
+def with_device(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with those of a device profile below them; its budgets are further constraints."""
+    found = dict(given)
+    device = found.pop("device", None)
+    if device is None:
+        return found
+    profile = read_device(str(device))
+    defaults = {"runtime": "eager", "threads": 1, "batch": 1, "align": "auto"}
+    for name, value in profile.items():
+        if name != "where" and found.get(name, defaults.get(name)) == defaults.get(name):
+            found[name] = value
+    return found | {"where": (*found.get("where", ()), *profile["where"])}
 
 
 def latency_from(given: Mapping[str, Any]) -> LatencyOptions:

@@ -41,6 +41,33 @@ class Metric:
     unit: str = ""
 
 
+Select = Callable[[Any, Any], tuple[Any, Any]]
+"""From ``(outputs, targets)`` of the model to those of one metric: a head, or decoded text."""
+
+
+def as_they_are(outputs: Any, targets: Any) -> tuple[Any, Any]:
+    """Selects everything."""
+    return outputs, targets
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """A quality of a whole split that is no mean over samples: F1, AUC, perplexity.
+
+    Attributes:
+        make: gives an object with ``update(outputs, targets)`` and ``compute()``, as those of
+            torchmetrics; see ``hierprune.objectives.metrics`` for ready-made ones.
+        direction: which way is better.
+        unit: what one stands for; ``""`` for a share.
+        select: gives the outputs and targets that it sees.
+    """
+
+    make: Callable[[], Any]
+    direction: Direction = "maximize"
+    unit: str = ""
+    select: Select = as_they_are
+
+
 @dataclass(frozen=True)
 class Training:
     """How a dense model is trained from scratch: AdamW or SGD under a one-cycle schedule.
@@ -71,7 +98,8 @@ class Task:
         val: batches the search is scored on.
         test: batches that are read once, when a model is picked.
         loss: ``loss(outputs, targets)``, the mean over the batch as a scalar tensor.
-        metrics: by name, :class:`Metric` or a plain per-sample function (larger is better).
+        metrics: by name, :class:`Metric`, :class:`Streamed`, or a plain per-sample function
+            (larger is better).
         example_inputs: what one forward takes, batch of 1 or 2; default: the head of ``val``.
         more_inputs: further inputs of one forward, for models that go another way on them.
         outputs: names (of a mapping) or positions (of a list or tuple) of the outputs that must
@@ -90,7 +118,7 @@ class Task:
     val: Batches | Callable[[], Batches]
     test: Batches | Callable[[], Batches]
     loss: Callable[[Any, Any], Tensor] = nn.functional.cross_entropy
-    metrics: Mapping[str, Metric | Callable[[Any, Any], Tensor]] = field(
+    metrics: Mapping[str, Metric | Streamed | Callable[[Any, Any], Tensor]] = field(
         default_factory=lambda: {"accuracy": accuracy}
     )
     example_inputs: Inputs | None = None
@@ -106,14 +134,14 @@ class Task:
         batches: Batches = source() if callable(source) else source
         return batches
 
-    def metric(self, name: str) -> Metric:
+    def metric(self, name: str) -> Metric | Streamed:
         """The metric of that name, plain functions wrapped.
 
         Raises:
             KeyError: there is none.
         """
         found = self.metrics[name]
-        return found if isinstance(found, Metric) else Metric(found)
+        return found if isinstance(found, Metric | Streamed) else Metric(found)
 
     def example(self) -> Inputs:
         """Inputs of one small forward, batch of 1: ``example_inputs`` or the head of ``val``."""

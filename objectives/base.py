@@ -7,12 +7,12 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
-from ..task import Direction, Split, Task, batch_size, forward
+from ..task import Direction, Split, Streamed, Task, batch_size, forward
 from .modes import measuring
 
 
@@ -74,6 +74,8 @@ def measure_quality(model: nn.Module, task: Task, split: Split) -> dict[str, Mea
     none.
     """
     samples: dict[str, list[Tensor]] = defaultdict(list)
+    metrics = {name: task.metric(name) for name in task.metrics}
+    streams = {n: Stream(m) for n, m in metrics.items() if isinstance(m, Streamed)}
     loss_sum, count = 0.0, 0
     with measuring(model):
         for inputs, targets in task.batches(split):
@@ -81,10 +83,48 @@ def measure_quality(model: nn.Module, task: Task, split: Split) -> dict[str, Mea
             n = batch_size(inputs)
             loss_sum += float(task.loss(outputs, targets)) * n
             count += n
-            for name in task.metrics:
-                samples[name].append(task.metric(name).fn(outputs, targets).double().flatten())
+            for name, metric in metrics.items():
+                if isinstance(metric, Streamed):
+                    streams[name].update(outputs, targets)
+                else:
+                    samples[name].append(metric.fn(outputs, targets).double().flatten())
     result = {name: mean_interval(torch.cat(values)) for name, values in samples.items()}
-    return {"loss": Measurement(loss_sum / count)} | result
+    streamed = {name: stream.measured() for name, stream in streams.items()}
+    return {"loss": Measurement(loss_sum / count)} | {n: (result | streamed)[n] for n in metrics}
+
+
+class Stream:
+    """A metric of a whole split, with what it is without each tenth of the batches.
+
+    The interval is by the delete-a-group jackknife, Efron and Tibshirani 1993, "An Introduction to
+    the Bootstrap", section 11.5, with Student's t of 9 degrees of freedom.
+    """
+
+    GROUPS = 10
+    T9 = 2.262
+
+    def __init__(self, metric: Streamed) -> None:
+        self.metric = metric
+        self.all, self.without = metric.make(), [metric.make() for _ in range(self.GROUPS)]
+        self.batches = 0
+
+    def update(self, outputs: Any, targets: Any) -> None:
+        """Take a batch."""
+        pair = self.metric.select(outputs, targets)
+        self.all.update(*pair)
+        for group, one in enumerate(self.without):
+            if self.batches % self.GROUPS != group:
+                one.update(*pair)
+        self.batches += 1
+
+    def measured(self) -> Measurement:
+        """The number; with an interval from as many batches as groups on."""
+        value = float(self.all.compute())
+        if self.batches < self.GROUPS:
+            return Measurement(value)
+        parts = torch.tensor([float(one.compute()) for one in self.without], dtype=torch.double)
+        error = math.sqrt((self.GROUPS - 1) * float(parts.var(correction=0)))
+        return Measurement(value, value - self.T9 * error, value + self.T9 * error)
 
 
 def mean_interval(values: Tensor) -> Measurement:

@@ -7,8 +7,12 @@ from collections.abc import Callable, Mapping
 from ..errors import unknown
 from ..task import Task
 from .base import Objective
+from .fidelity import Agreement, Divergence
+from .footprint import ActivationMemory, EntropyCoded, NonZeros, OnnxSize, Size
 from .latency import Latency
+from .penalised import PenalisedLoss
 from .quality import Quality
+from .robustness import KINDS, Robustness
 from .size import Compression, Macs, Params
 
 DEFAULT = ("accuracy", "latency", "compression")
@@ -18,8 +22,17 @@ BUILT_IN: Mapping[str, Callable[[], Objective]] = {
     "macs": Macs,
     "compression": Compression,
     "latency": Latency,
+    "nonzeros": NonZeros,
+    "size": Size,
+    "entropy_coded": EntropyCoded,
+    "onnx_size": OnnxSize,
+    "activations": ActivationMemory,
+    "agreement": Agreement,
+    "kl": Divergence,
+    "penalised_loss": PenalisedLoss,
 }
-"""The objectives of every task, beside ``loss`` and the task's metrics."""
+QUALITIES = frozenset({"agreement", "kl", "penalised_loss"})
+"""Those of :data:`BUILT_IN` that compare with guessing rather than with dense at no cost."""
 
 
 def objective(name: str, task: Task) -> Objective:
@@ -32,15 +45,25 @@ def objective(name: str, task: Task) -> Objective:
         return BUILT_IN[name]()
     if name == "loss":
         return Quality(name, "minimize")
+    kind, _, base = name.partition("_")
+    if kind in KINDS and base in (*task.metrics, "loss"):
+        quality = objective(base, task)
+        return Robustness(kind, base, quality.direction, quality.unit)
     if name not in task.metrics:
         raise unknown("objective", name, names(task))
     metric = task.metric(name)
     return Quality(name, metric.direction, metric.unit)
 
 
+def is_quality(one: Objective) -> bool:
+    """Whether it says how good the answers are, so that guessing is its worst."""
+    return isinstance(one, Quality | Robustness) or one.name in QUALITIES
+
+
 def names(task: Task) -> list[str]:
     """What :func:`objective` knows for this task."""
-    return [*task.metrics, "loss", *BUILT_IN]
+    qualities = [*task.metrics, "loss"]
+    return [*qualities, *BUILT_IN, *(f"{kind}_{q}" for kind in KINDS for q in qualities)]
 
 
 def defaults(task: Task) -> tuple[str, ...]:

@@ -17,10 +17,10 @@ from torch.utils._pytree import tree_map
 
 from .. import __version__
 from ..errors import UsageError
-from ..objectives.base import Candidate, Objective, measure_quality
+from ..objectives.base import Candidate, Objective
 from ..objectives.constraint import Constraint
 from ..objectives.latency import Latency
-from ..objectives.registry import defaults, names, objective
+from ..objectives.registry import defaults, is_quality, names, objective
 from ..pruners.cost import CostModel
 from ..pruners.dense import Dense
 from ..pruners.tree import ModelTree
@@ -191,7 +191,7 @@ def dense_info(task: Task, dense: Dense, measures: Sequence[Objective]) -> Dense
         data_sha256=data_sha256(task),
         values=values,
         interval=interval,
-        guess=guessing(task, dense.model),
+        guess=guessing(task, dense.model, measures),
         params=round(cost.cost(cost.widths, "params")),
         macs=round(cost.cost(cost.widths, "macs")),
     )
@@ -210,6 +210,10 @@ class Guess(nn.Module):
         return tree_map(lambda t: torch.zeros_like(t) if isinstance(t, Tensor) else t, outputs)
 
 
-def guessing(task: Task, model: nn.Module) -> Mapping[str, float]:
-    """Loss and metrics of a model that answers zeros: the reference of the hypervolume."""
-    return {name: m.value for name, m in measure_quality(Guess(model), task, "val").items()}
+def guessing(
+    task: Task, model: nn.Module, measures: Sequence[Objective] = ()
+) -> Mapping[str, float]:
+    """Every quality of a model that answers zeros: the reference of the hypervolume."""
+    guess = Candidate(Guess(model), model, task)
+    others = measured(guess, [o for o in measures if is_quality(o)])[0]
+    return {name: m.value for name, m in guess.quality.items()} | others

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..errors import UsageError
 from ..objectives.modes import measuring
 from ..objectives.registry import BUILT_IN
-from ..task import Batch, Split, Task, batch_size, forward
+from ..task import Batch, Split, Streamed, Task, batch_size, forward
 
 RESERVED = {"loss", "dense", *BUILT_IN}
 
@@ -142,7 +142,13 @@ def metric_problems(task: Task, name: str, outputs: Any, batch: Batch) -> Iterat
     inputs, targets = batch
     size = batch_size(inputs)
     try:
-        value = task.metric(name).fn(outputs, targets)
+        metric = task.metric(name)
+        if isinstance(metric, Streamed):
+            stream = metric.make()
+            stream.update(*metric.select(outputs, targets))
+            float(stream.compute())
+            return
+        value = metric.fn(outputs, targets)
     except Exception as error:
         yield f"the metric {name!r} fails on outputs {shapes(outputs)}: {said(error)}"
         return

