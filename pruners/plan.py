@@ -25,6 +25,8 @@ class Recovery:
         epochs: of fine-tuning on the train split; 0 for none.
         lr: highest learning rate of fine-tuning, reached after a warm-up.
         distil: weight of the dense model's outputs in the loss of fine-tuning, in [0, 1].
+        schedule: when units go during these epochs: ``"oneshot"`` before them, or one of
+            :data:`~hierprune.pruners.schedules.curves.SCHEDULES`.
     """
 
     reconstruct: bool = True
@@ -33,6 +35,7 @@ class Recovery:
     epochs: float = 0.0
     lr: float = 1e-3
     distil: float = 0.0
+    schedule: str = "oneshot"
 
     def __post_init__(self) -> None:
         """Check ranges."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import math
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...data.rows import Rows, Splits
 from ...errors import UsageError
@@ -62,6 +63,37 @@ class ShiftTogether:
         """Images (B, 1, H, W)."""
         down, right = torch.randint(-self.reach, self.reach + 1, (2,)).tolist()
         return pixels.roll((down, right), dims=(2, 3))
+
+
+@dataclass(frozen=True)
+class MoveEach:
+    """Turn, scale and shift every image of a batch on its own, by bilinear interpolation.
+
+    Attributes:
+        degrees: largest angle either way.
+        zoom: largest change of size either way, relative.
+        shift: largest shift either way, in pixels.
+    """
+
+    degrees: float = 10.0
+    zoom: float = 0.1
+    shift: float = 2.0
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """Images (B, 1, H, W); what comes in from outside repeats the border."""
+        angle, zoom, right, down = 2 * torch.rand(4, len(pixels)) - 1
+        angle, size = angle * math.radians(self.degrees), 1 + zoom * self.zoom
+        cos, sin = angle.cos() / size, angle.sin() / size
+        right = right * 2 * self.shift / pixels.shape[3]
+        down = down * 2 * self.shift / pixels.shape[2]
+        rows = torch.stack([cos, -sin, right, sin, cos, down], dim=1)
+        grid = nn.functional.affine_grid(
+            rows.view(-1, 2, 3), list(pixels.shape), align_corners=False
+        )
+        moved: Tensor = nn.functional.grid_sample(
+            pixels, grid, padding_mode="border", align_corners=False
+        )
+        return moved
 
 
 def load_mnist(data_dir: str | Path | None) -> Splits:

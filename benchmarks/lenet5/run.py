@@ -1,0 +1,160 @@
+"""Train, prune and test every model of the table; one line of a file for each that is finished.
+
+    python -m hierprune.benchmarks.lenet5.run [--fast] [--seeds 0 1 2] [--only NAME] [--out DIR]
+
+A run that was stopped goes on where it was, to within one pass over the data. The test split is
+read once for every finished model; nothing is chosen by it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hierprune.examples.lenet.model import LeNet5
+from hierprune.objectives.base import measure_quality
+from hierprune.objectives.macs import count_macs
+from hierprune.objectives.packing import load_state, save_state, stored_bytes
+from hierprune.pruners.calibration import Calibration, input_statistics
+from hierprune.pruners.dense import Dense
+from hierprune.pruners.plan import PruningPlan, Recovery
+from hierprune.pruners.schedules.course import Ears, train_to_plan
+from hierprune.pruners.tree_cache import find_tree
+from hierprune.studies.checkpoint import load_snapshot, save_snapshot
+from hierprune.task import Task
+
+from .points import DENSE, POINTS, WHOLE, Point
+from .task import lenet5
+from .tidy import tidy
+
+HERE = Path(__file__).parent
+RATE = 3e-3
+DISTIL = 0.3
+DECAY = 0.05
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How long everything is trained, and where it is kept.
+
+    Attributes:
+        epochs: of the dense model, and again of a pruned one; twice that from scratch.
+        out: folder of weights, unfinished trainings and rows.
+    """
+
+    epochs: int
+    out: Path
+
+    @property
+    def rows(self) -> Path:
+        """One finished model a line."""
+        return self.out / "rows.jsonl"
+
+    def weights(self, point: Point, seed: int) -> Path:
+        """Where the finished weights are kept."""
+        return self.out / f"{slug(point)}-{seed}.safetensors"
+
+
+def slug(point: Point) -> str:
+    """The name for files."""
+    return "".join(c if c.isalnum() else "-" for c in point.name)
+
+
+def finish(point: Point, seed: int, setting: Setting) -> dict[str, Any]:
+    """Train one model, or go on with it, and test it."""
+    start = time.process_time()
+    task = lenet5(WHOLE if point.granularity else point.widths)
+    dense = starting_point(task, point, seed, setting)
+    plan = plan_of(point, seed, setting)
+    mark = {"plan": plan.to_json(), "point": point.name}
+    file = setting.weights(point, seed).with_suffix(".unfinished")
+    since = load_snapshot(file, mark) if file.exists() else None
+    ears = Ears(passed=lambda snapshot: save_snapshot(snapshot, mark, file))
+    model, _ = train_to_plan(dense, plan, task, weight_decay=DECAY, ears=ears, since=since)
+    assert isinstance(model, LeNet5)
+    if point.granularity == "weight":
+        tidy(model)
+    save_state(model.state_dict(), setting.weights(point, seed))
+    file.unlink(missing_ok=True)
+    found = measure_quality(model, task, "test")
+    return {
+        "point": point.name,
+        "seed": seed,
+        "epochs": plan.recovery.epochs,
+        "accuracy": found["accuracy"].value,
+        "loss": found["loss"].value,
+        "params": sum(int(p.count_nonzero()) for p in model.parameters()),
+        "macs": count_macs(model, task.example()),
+        "bytes": stored_bytes(model.state_dict()),
+        "cpu_seconds": round(time.process_time() - start, 1),
+    }
+
+
+def starting_point(task: Task, point: Point, seed: int, setting: Setting) -> Dense:
+    """The trained dense model of the seed; for networks trained as they are, a new one."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = task.build_model()
+    if point.granularity:
+        model.load_state_dict(load_state(setting.weights(DENSE, seed)))
+    calibration = Calibration.of(task)
+    tree = find_tree(model.eval(), task.example())
+    return Dense(model, tree, calibration, input_statistics(model, calibration))
+
+
+def plan_of(point: Point, seed: int, setting: Setting) -> PruningPlan:
+    """What is asked of the training."""
+    pruned = bool(point.granularity)
+    recovery = Recovery(
+        epochs=setting.epochs if pruned or point == DENSE else 2 * setting.epochs,
+        lr=RATE,
+        distil=DISTIL if pruned else 0.0,
+        schedule="gradual" if pruned else "oneshot",
+    )
+    criterion = "l1" if point.granularity == "weight" else "activation"
+    kind = point.granularity or "channel"
+    return PruningPlan(kind, criterion, "given", 0.0, "params", point.shares, recovery, seed)
+
+
+def read(rows: Path) -> list[dict[str, Any]]:
+    """The finished models."""
+    return [json.loads(line) for line in rows.read_text().splitlines()] if rows.exists() else []
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Finish what is not finished yet."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--fast", action="store_true", help="a fifth of the epochs, one seed")
+    parser.add_argument("--seeds", nargs="+", type=int)
+    parser.add_argument("--only", action="append", choices=[p.name for p in POINTS])
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    name = "fast" if given.fast else "full"
+    setting = Setting(3 if given.fast else 15, given.out or Path("runs/lenet5") / name)
+    setting.out.mkdir(parents=True, exist_ok=True)
+    for seed in given.seeds or ([0] if given.fast else [0, 1, 2]):
+        for point in POINTS:
+            if given.only and point.name not in given.only:
+                continue
+            if not is_done(read(setting.rows), point, seed):
+                row = finish(point, seed, setting)
+                with setting.rows.open("a") as file:
+                    file.write(json.dumps(row) + "\n")
+                print(json.dumps(row), flush=True)
+
+
+def is_done(rows: Sequence[Mapping[str, Any]], point: Point, seed: int) -> bool:
+    """Whether the row is there."""
+    return any(row["point"] == point.name and row["seed"] == seed for row in rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,216 @@
+"""Training on the way from a dense model to a plan: it narrows, learns, and can be interrupted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+
+import torch
+from torch import Tensor, nn
+
+from ...errors import UsageError
+from ...task import Batch, Task, forward
+from ..dense import Dense
+from ..distil import Distillation
+from ..plan import PruningPlan
+from ..training import LossOf, batch_loss, count_batches, descend, make_optimizer
+from .curves import Schedule, schedule
+from .shape import Cuts, Masks, Shape, begin, restored
+
+CUTS = 12
+"""Times at which structures go: each traces the model anew."""
+UPDATES = 100
+"""Times at which masks change."""
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """Where a course stands after a pass over the data, enough to go on with the same result.
+
+    Attributes:
+        step: batches trained on.
+        keep: units of the dense model that are left, by group; of structures.
+        model: its state dict.
+        zeros: where weights are held at zero, by parameter.
+        optimizer: tensors of its state, by parameter and kind.
+        generator: state of the global generator.
+    """
+
+    step: int
+    keep: Mapping[str, tuple[int, ...]]
+    model: Mapping[str, Tensor]
+    zeros: Mapping[str, Tensor]
+    optimizer: Mapping[str, Mapping[str, Tensor]]
+    generator: Tensor
+
+
+@dataclass(frozen=True)
+class Ears:
+    """Who hears of a course.
+
+    Attributes:
+        progress: called after every batch with the share that is done, in (0, 1].
+        passed: called after every pass but the last, with what is needed to go on from there.
+    """
+
+    progress: Callable[[float], None] | None = None
+    passed: Callable[[Snapshot], None] | None = None
+
+
+def train_to_plan(
+    dense: Dense,
+    plan: PruningPlan,
+    task: Task,
+    *,
+    weight_decay: float = 1e-4,
+    ears: Ears | None = None,
+    since: Snapshot | None = None,
+) -> tuple[nn.Module, PruningPlan]:
+    """Prune a copy of the dense model while it trains, as the plan and its schedule say.
+
+    The plan's densities are met exactly. The same plan gives the same model, also where it went on
+    from a snapshot.
+
+    Args:
+        dense: what it starts from, and the teacher of distillation.
+        plan: its recovery names schedule, epochs, rate and distillation.
+        task: gives batches and loss.
+        weight_decay: on parameters of two or more dimensions only.
+        ears: hear how it goes.
+        since: go on from here.
+
+    Returns:
+        The model, in eval mode, and the plan with the units kept.
+
+    Raises:
+        UsageError: an unknown schedule or group, or an empty train split.
+        ArithmeticError: the loss is not finite.
+    """
+    curve = schedule(plan.recovery.schedule)
+    ears = ears or Ears()
+    with torch.random.fork_rng(), torch.enable_grad():
+        torch.manual_seed(plan.seed)
+        passes = count_batches(task.batches("train"))
+        course = Course(dense, plan, task, curve, math.ceil(plan.recovery.epochs * passes))
+        course.weight_decay = weight_decay
+        course.start(since)
+        while course.step < course.steps:
+            before = course.step
+            for batch in islice(task.batches("train"), course.steps - course.step):
+                course.advance(batch)
+                if ears.progress is not None:
+                    ears.progress(course.step / course.steps)
+            if course.step == before:
+                raise UsageError(
+                    "the train split gave no batch; it must be readable again and again"
+                )
+            if ears.passed is not None and course.step < course.steps:
+                ears.passed(course.snapshot())
+        course.finish()
+    return course.shape.model.eval(), course.shape.plan()
+
+
+@dataclass(eq=False)
+class Course:
+    """One training; see :func:`train_to_plan`.
+
+    Attributes:
+        dense: what it starts from.
+        target: the plan.
+        task: gives loss and example inputs.
+        curve: the schedule.
+        steps: batches in all.
+        step: batches trained on.
+    """
+
+    dense: Dense
+    target: PruningPlan
+    task: Task
+    curve: Schedule
+    steps: int
+    step: int = 0
+    weight_decay: float = 1e-4
+    shape: Shape = field(init=False)
+    stepper: torch.optim.Optimizer = field(init=False)
+    loss_of: LossOf = field(init=False)
+
+    def start(self, since: Snapshot | None) -> None:
+        """Prune what goes before training, or take up a snapshot."""
+        weight = self.target.recovery.distil
+        teacher = Distillation(self.dense.model, weight) if weight else None
+        self.loss_of = partial(batch_loss, self.task, teacher)
+        example = self.task.example()
+        if since is None:
+            self.adopt(begin(self.dense, self.target, example, self.densities(0.0)))
+            torch.manual_seed(self.target.seed)
+            return
+        shape = restored(self.dense, self.target, example, since.keep, since.zeros)
+        shape.model.load_state_dict(since.model)
+        self.adopt(shape)
+        for name, tensors in since.optimizer.items():
+            state = self.stepper.state[shape.model.get_parameter(name)]
+            state.update({kind: tensor.clone() for kind, tensor in tensors.items()})
+        self.step = since.step
+        torch.set_rng_state(since.generator)
+
+    def adopt(self, shape: Shape) -> None:
+        """Train this from now on."""
+        self.shape = shape
+        shape.model.train()
+        self.stepper = make_optimizer(shape.model, "adamw", self.weight_decay)
+
+    def densities(self, done: float) -> dict[str, float]:
+        """What stays of every group at that share of the run."""
+        return {g: self.curve.density(done, d) for g, d in self.target.density.items()}
+
+    def advance(self, batch: Batch) -> None:
+        """Narrow where it is time to, then learn from one batch."""
+        every = max(1, self.steps // (CUTS if isinstance(self.shape, Cuts) else UPDATES))
+        if self.step and self.step % every == 0:
+            self.update(self.step / self.steps, batch)
+        self.step += 1
+        for group in self.stepper.param_groups:
+            group["lr"] = self.target.recovery.lr * self.curve.rate(self.step / self.steps)
+        descend(self.shape.model, self.loss_of, batch, self.stepper, self.shape.held())
+
+    def update(self, done: float, batch: Batch) -> None:
+        """Bring the model to the density of that share of the run."""
+        density = self.densities(done)
+        share = self.curve.regrown(done)
+        if self.shape.narrow(density):
+            self.adopt(self.shape)
+        if share > 0:
+            self.shape.exchange(share, density, partial(self.gradients, batch))
+        for parameter, zeros in self.shape.held():
+            for tensor in self.stepper.state[parameter].values():
+                if tensor.shape == zeros.shape:
+                    tensor.masked_fill_(zeros, 0.0)  # no momentum moves what is held at 0
+
+    def gradients(self, batch: Batch) -> dict[str, Tensor]:
+        """The gradient of the loss of a batch by every free parameter, by name."""
+        model = self.shape.model
+        free = {n: p for n, p in model.named_parameters() if p.requires_grad}
+        loss = self.loss_of(forward(model, batch[0]), batch)
+        found = torch.autograd.grad(loss, list(free.values()), materialize_grads=True)
+        return dict(zip(free, found, strict=True))
+
+    def finish(self) -> None:
+        """Meet the plan's densities where the run was too short to."""
+        self.shape.narrow(self.densities(1.0))
+        self.shape.model.zero_grad(set_to_none=True)
+
+    def snapshot(self) -> Snapshot:
+        """Where it stands."""
+        model, shape = self.shape.model, self.shape
+        optimizer = {n: dict(self.stepper.state[p]) for n, p in model.named_parameters()}
+        return Snapshot(
+            self.step,
+            dict(shape.keep) if isinstance(shape, Cuts) else {},
+            model.state_dict(),
+            dict(shape.zeros) if isinstance(shape, Masks) else {},
+            {n: state for n, state in optimizer.items() if state},
+            torch.get_rng_state(),
+        )

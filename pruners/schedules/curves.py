@@ -1,0 +1,136 @@
+"""When units go while a model trains, and how fast it learns: curves over the run.
+
+>>> gradual = Gradual(start=0.0, end=0.5)
+>>> [round(gradual.density(done, final=0.1), 3) for done in (0.0, 0.1, 0.25, 0.5, 1.0)]
+[1.0, 0.561, 0.212, 0.1, 0.1]
+>>> [round(Iterative(rounds=2).density(done, final=0.25), 3) for done in (0.0, 0.4, 0.5, 0.9)]
+[0.5, 0.5, 0.25, 0.25]
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from ...errors import unknown
+from ..training import schedule as one_cycle
+
+
+class Schedule(Protocol):
+    """Pure functions of the share of the run that is done, in [0, 1]."""
+
+    def density(self, done: float, final: float) -> float:
+        """Share of a group's units that stay; never rises, and ``final`` by the end."""
+
+    def rate(self, done: float) -> float:
+        """Share of the highest learning rate, in (0, 1]; here ``done`` is above 0."""
+
+    def regrown(self, done: float) -> float:
+        """Share of the weights kept that are exchanged for zeroed ones at an update."""
+
+
+@dataclass(frozen=True)
+class OneShot:
+    """Everything goes at once; then the model trains.
+
+    Attributes:
+        warmup: share of the run in which the learning rate rises.
+    """
+
+    warmup: float = 0.15
+
+    def density(self, done: float, final: float) -> float:
+        """See :class:`Schedule`."""
+        return final
+
+    def rate(self, done: float) -> float:
+        """See :class:`Schedule`."""
+        return one_cycle(done, self.warmup)
+
+    def regrown(self, done: float) -> float:
+        """See :class:`Schedule`."""
+        return 0.0
+
+
+@dataclass(frozen=True)
+class Gradual(OneShot):
+    """Much goes early, little late: the cubic of Zhu & Gupta 2017, eq. (1), arXiv:1710.01878.
+
+    Attributes:
+        start: share of the run at which pruning begins.
+        end: share of the run at which it has ended; the rest trains at the final density.
+    """
+
+    warmup: float = 0.1
+    start: float = 0.05
+    end: float = 0.6
+
+    def density(self, done: float, final: float) -> float:
+        """See :class:`Schedule`."""
+        ahead = 1 - (done - self.start) / (self.end - self.start)
+        return final + (1 - final) * min(1.0, max(0.0, ahead)) ** 3
+
+
+@dataclass(frozen=True)
+class Iterative(OneShot):
+    """Prune, train, and again: Han et al. 2015, arXiv:1506.02626.
+
+    Every round removes the same share of what is left and trains under a learning rate that starts
+    anew (rewinding of the rate: Renda et al. 2020, arXiv:2003.02389).
+
+    Attributes:
+        rounds: how many.
+    """
+
+    rounds: int = 4
+
+    def density(self, done: float, final: float) -> float:
+        """See :class:`Schedule`."""
+        begun = min(self.rounds, math.floor(done * self.rounds) + 1)
+        return float(final ** (begun / self.rounds))
+
+    def rate(self, done: float) -> float:
+        """See :class:`Schedule`."""
+        rounds = done * self.rounds
+        return one_cycle(rounds - (math.ceil(rounds) - 1), self.warmup)
+
+
+@dataclass(frozen=True)
+class RigL(OneShot):
+    """Small weights make room for zeroed ones of large gradient: arXiv:1911.11134.
+
+    The density is the final one throughout. Structures that were cut do not grow back: for them it
+    is the same as :class:`OneShot`.
+
+    Attributes:
+        share: of the weights exchanged at the first update; it falls as a cosine.
+        end: share of the run after which nothing is exchanged.
+    """
+
+    share: float = 0.3
+    end: float = 0.75
+
+    def regrown(self, done: float) -> float:
+        """See :class:`Schedule`; eq. (1) of the paper."""
+        return self.share / 2 * (1 + math.cos(math.pi * min(1.0, done / self.end)))
+
+
+SCHEDULES: Mapping[str, Schedule] = {
+    "oneshot": OneShot(),
+    "gradual": Gradual(),
+    "iterative": Iterative(),
+    "rigl": RigL(),
+}
+
+
+def schedule(name: str) -> Schedule:
+    """The schedule of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in SCHEDULES:
+        raise unknown("schedule", name, SCHEDULES)
+    return SCHEDULES[name]

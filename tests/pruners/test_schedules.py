@@ -1,0 +1,164 @@
+import copy
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from hierprune.errors import UsageError
+from hierprune.pruners.calibration import Calibration, input_statistics
+from hierprune.pruners.dense import Dense
+from hierprune.pruners.plan import PruningPlan, Recovery
+from hierprune.pruners.prune import at_density, counts
+from hierprune.pruners.schedules.course import Ears, Snapshot, train_to_plan
+from hierprune.pruners.schedules.curves import SCHEDULES, schedule
+from hierprune.pruners.training import train
+from hierprune.pruners.tree_cache import find_tree
+from hierprune.task import Task
+
+torch.set_num_threads(1)
+
+
+class Shuffled:
+    """Batches of 16 in an order drawn from the global generator: is the left half brighter?"""
+
+    def __init__(self) -> None:
+        generator = torch.Generator().manual_seed(0)
+        self.inputs = torch.randn(160, 1, 8, 8, generator=generator)
+        self.targets = torch.arange(160) % 2
+        self.inputs[::2, ..., :4] += 0.4
+        self.inputs[1::2, ..., 4:] += 0.4
+
+    def __len__(self) -> int:
+        return 10
+
+    def __iter__(self):
+        for rows in torch.randperm(160).split(16):
+            yield self.inputs[rows], self.targets[rows]
+
+
+def make_model() -> nn.Sequential:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nn.Sequential(
+            nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 12, 3), nn.ReLU(),
+            nn.Flatten(), nn.Linear(192, 16), nn.ReLU(), nn.Linear(16, 2),
+        )  # fmt: skip
+
+
+TASK = Task("toy", make_model, Shuffled(), Shuffled(), [])
+
+
+@pytest.fixture(scope="module")
+def dense() -> Dense:
+    model = make_model()
+    train(model, TASK, 3, lr=1e-2)
+    calibration = Calibration.of(TASK)
+    tree = find_tree(model.eval(), TASK.example())
+    return Dense(model, tree, calibration, input_statistics(model, calibration))
+
+
+def plan(
+    dense: Dense, granularity: str, name: str, density: float = 0.2, **recovery
+) -> PruningPlan:
+    settings = {"epochs": 3.0, "lr": 1e-2, "schedule": name} | recovery
+    base = PruningPlan(granularity, "l1", "uniform", 0.0, "params", {}, Recovery(**settings))
+    return at_density(dense, base, density)
+
+
+@given(st.sampled_from(sorted(SCHEDULES)), st.floats(0.001, 1), st.floats(0, 1), st.floats(0, 1))
+def test_density_never_rises_and_ends_at_the_final_one(name, final, one, other):
+    curve = schedule(name)
+    early, late = sorted((one, other))
+    assert curve.density(early, final) >= curve.density(late, final) - 1e-12
+    assert curve.density(1.0, final) == pytest.approx(final)
+    assert final - 1e-12 <= curve.density(early, final) <= 1
+    assert 0 < curve.rate(max(early, 1e-3)) <= 1
+    assert 0 <= curve.regrown(early) < 1
+
+
+@pytest.mark.parametrize("name", sorted(SCHEDULES))
+@pytest.mark.parametrize("granularity", ["weight", "2:4", "4x1"])
+def test_masks_meet_the_densities_exactly(dense: Dense, granularity: str, name: str):
+    before = copy.deepcopy(dense.model.state_dict())
+    wanted = plan(dense, granularity, name, 0.6 if granularity == "2:4" else 0.2)
+    model, found = train_to_plan(dense, wanted, TASK)
+    assert found.density == wanted.density
+    for group in dense.units(granularity):
+        weight = model.get_parameter(group.cuts[0].tensor)
+        kept = round(wanted.density[group.name] * weight.numel())
+        living = int(weight.count_nonzero())
+        assert living == kept or (name == "rigl" and 0.8 * kept < living < kept)  # some grow from 0
+    assert all(tensor.equal(before[n]) for n, tensor in dense.model.state_dict().items())
+    assert not model.training
+
+
+@pytest.mark.parametrize("name", sorted(SCHEDULES))
+def test_cuts_meet_the_widths_exactly(dense: Dense, name: str):
+    wanted = plan(dense, "channel", name, 0.2)
+    model, found = train_to_plan(dense, wanted, TASK)
+    assert found.keep is not None
+    widths = {name: len(units) for name, units in found.keep.items()}
+    assert widths == {n: c for n, c in counts(dense, wanted).items() if n in widths}
+    assert sum(p.numel() for p in model.parameters()) < 0.25 * sum(
+        p.numel() for p in dense.model.parameters()
+    )
+    for name, units in found.keep.items():
+        assert list(units) == sorted(set(units)), name
+
+
+@pytest.mark.parametrize(("granularity", "name"), [("weight", "rigl"), ("channel", "gradual")])
+def test_a_course_that_was_stopped_goes_on_to_the_same_weights(dense, granularity, name):
+    wanted = plan(dense, granularity, name, distil=0.5)
+    snapshots: list[Snapshot] = []
+    whole, _ = train_to_plan(
+        dense, wanted, TASK, ears=Ears(passed=lambda s: snapshots.append(copy.deepcopy(s)))
+    )
+    assert [s.step for s in snapshots] == [10, 20]
+    torch.manual_seed(5)
+    again, found = train_to_plan(dense, wanted, TASK, since=snapshots[0])
+    assert all(t.equal(again.state_dict()[n]) for n, t in whole.state_dict().items())
+    assert found.density == wanted.density
+
+
+def test_too_short_a_run_still_meets_the_plan(dense: Dense):
+    for epochs in (0.0, 0.1):
+        wanted = plan(dense, "weight", "gradual", epochs=epochs)
+        model, _ = train_to_plan(dense, wanted, TASK)
+        weight = model.get_parameter("6.weight")
+        assert weight.count_nonzero() == round(wanted.density["6"] * weight.numel())
+
+
+def test_rigl_moves_weights_and_oneshot_does_not(dense: Dense):
+    alive = {
+        name: train_to_plan(dense, plan(dense, "weight", name), TASK)[0].get_parameter("6.weight")
+        for name in ("oneshot", "rigl")
+    }
+    first = dense.ranks("l1", "weight")["6"] < int(alive["oneshot"].count_nonzero())
+    assert (alive["oneshot"] != 0).equal(first)
+    moved = (alive["rigl"] != 0) & ~first
+    assert moved.sum() > 0.05 * first.sum()
+
+
+def test_training_while_pruning_beats_none(dense: Dense):
+    def loss(model: nn.Module) -> float:
+        data = Shuffled()
+        with torch.no_grad():
+            return float(nn.functional.cross_entropy(model(data.inputs), data.targets))
+
+    for granularity in ("weight", "channel"):
+        wanted = plan(dense, granularity, "gradual", 0.1, epochs=8.0)
+        model, _ = train_to_plan(dense, wanted, TASK)
+        untrained, _ = train_to_plan(
+            dense, replace(wanted, recovery=replace(wanted.recovery, epochs=0.0)), TASK
+        )
+        assert loss(model) < 0.7 * loss(untrained)
+        assert math.isfinite(loss(model))
+
+
+def test_unknown_schedule(dense: Dense):
+    with pytest.raises(UsageError, match="did you mean 'gradual'"):
+        train_to_plan(dense, plan(dense, "weight", "gradul"), TASK)
