@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .options import request_from
+from .search.strategy import Sampler, name_of
 from .studies.launch import launch_study, resume_study
 from .studies.progress import Progress
 from .studies.request import Means
@@ -29,7 +30,7 @@ def launch(
     min_density: float = 0.02,
     max_density: float = 0.9,
     align: int | str = "auto",
-    strategy: str = "default",
+    strategy: str | Sampler = "default",
     max_epochs: float = 0.0,
     lr: float = 1e-3,
     distil: float = 0.0,
@@ -68,7 +69,7 @@ def launch(
         min_density: lowest global density, in (0, 1].
         max_density: highest global density, in (0, 1].
         strategy: ``"default"``, ``"gp"``, ``"evolution"``, ``"tpe"``, ``"nsga2"``, ``"nsga3"``,
-            ``"random"`` or ``"grid"``.
+            ``"random"``, ``"grid"``, or a sampler object of Optuna, which draws after the sweeps.
         align: widths of structures are multiples of it; ``"auto"`` finds one that the runtime
             likes, where latency is an objective.
         max_epochs: fine-tune one plan in ten for up to so many epochs.
@@ -116,7 +117,7 @@ def launch(
             "budget": budget,
             "min_density": min_density,
             "max_density": max_density,
-            "strategy": strategy,
+            "strategy": strategy if isinstance(strategy, str) else name_of(strategy),
             "max_epochs": max_epochs,
             "lr": lr,
             "distil": distil,
@@ -125,7 +126,10 @@ def launch(
             "storage": storage,
         }
     )
-    means = Means(executor, workers, address, timeout, trial_timeout, as_names(track), on_stop)
+    sampler = None if isinstance(strategy, str) else strategy
+    means = Means(
+        executor, workers, address, timeout, trial_timeout, as_names(track), on_stop, sampler
+    )
     return launch_study(task, run, request, means, progress)
 
 
@@ -141,6 +145,7 @@ def resume(
     track: Sequence[str] = (),
     on_stop: str = "finish",
     task: Task | None = None,
+    strategy: Sampler | None = None,
     progress: Progress | None = None,
 ) -> Study:
     """Go on with a study, also after a crash of anything.
@@ -156,13 +161,16 @@ def resume(
         track: see :func:`launch`; without names those used before.
         on_stop: see :func:`launch`.
         task: needed when the study was given a Python object.
+        strategy: the sampler object again, where the study was given one.
         progress: hears what happens.
 
     Raises:
         UsageError: the folder holds no study, or model or data are not those of the study.
         RuntimeError: nearly all trials fail.
     """
-    means = Means(executor, workers, address, timeout, trial_timeout, as_names(track), on_stop)
+    means = Means(
+        executor, workers, address, timeout, trial_timeout, as_names(track), on_stop, strategy
+    )
     return resume_study(run, trials, means, progress, task)
 
 

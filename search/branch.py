@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -35,23 +35,31 @@ class Branch:
     granularity: str
     criterion: str
     roads: Mapping[str, Road]
+    _widths: dict[int, Ints] = field(default_factory=dict, repr=False)
+    _tried: set[bytes] = field(default_factory=set, repr=False)
 
     @property
     def cost(self) -> CostModel:
         """What widths cost."""
         return self.space.landscapes[self.granularity].cost
 
-    def holds(self, record: Record) -> bool:
-        """Whether a trial is of this branch."""
-        plan = record.plan
-        return bool(plan) and (plan["granularity"], plan["criterion"]) == (
-            self.granularity,
-            self.criterion,
-        )
+    @property
+    def key(self) -> tuple[str, str]:
+        """What a plan of this branch says of itself: granularity and criterion."""
+        return self.granularity, self.criterion
 
     def widths(self, record: Record) -> Ints:
-        """The widths of a trial's plan, shape (G,)."""
-        return self.cost.vector(record.plan["density"])
+        """The widths of a trial's plan, shape (G,); worked out once."""
+        if record.number not in self._widths:
+            self._widths[record.number] = self.cost.vector(record.plan["density"])
+            self._tried.add(self._widths[record.number].tobytes())
+        return self._widths[record.number]
+
+    def tried(self, records: Sequence[Record]) -> set[bytes]:
+        """The widths of these trials of the branch, and of all earlier ones, as bytes."""
+        for record in records:
+            self.widths(record)
+        return self._tried
 
     def shares(self, widths: Floats | Ints, budget: str | None = None) -> Floats:
         """Cost relative to dense, (N, G) -> (N,)."""

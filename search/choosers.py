@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -11,10 +12,10 @@ import numpy as np
 from ..pruners.cost import Ints
 from .branch import Branch, branches
 from .candidates import switches
-from .front import Floats, coordinates, non_dominated
+from .front import Floats, non_dominated
 from .goal import Goal
 from .history import Record
-from .learner import ENOUGH, Learner
+from .learner import ENOUGH, Learner, Points
 from .space import SearchSpace
 from .warm import van_der_corput, warm_starts
 
@@ -106,12 +107,14 @@ class ModelBased(Grid):
     """
 
     sweeps: bool = True
+    _points: Points = field(init=False)
     _learners: tuple[Learner, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         """One learner per branch."""
         super().__post_init__()
-        self._learners = tuple(Learner(b, self.goal) for b in self._branches)
+        self._points = Points(self.goal)
+        self._learners = tuple(Learner(b, self._points) for b in self._branches)
 
     def __call__(self, plans: Plans, index: int, seed: int) -> dict[str, Any] | None:  # type: ignore[override]
         """See :class:`Chooser`."""
@@ -124,27 +127,29 @@ class ModelBased(Grid):
     def best(self, plans: Plans, random: np.random.Generator) -> tuple[Branch, Ints] | None:
         """The candidate that promises most, over all branches; ``None`` while little is known."""
         front = self.front(plans.done)
+        done, running, failed = (sorted_out(p) for p in (plans.done, plans.running, plans.failed))
         best: tuple[Branch, Ints] | None = None
         most = -1.0
         for learner in self._learners:
             branch = learner.branch
-            learned = learner.window([r for r in plans.done if branch.holds(r)])
+            learned = learner.window(done[branch.key])
             if len(learned) < ENOUGH:
                 continue
             drawn = branch.drawn(learner.front_logits(learned), COUNT, random)
-            widths = untried(drawn, branch, plans.all)
+            known = [*done[branch.key], *running[branch.key], *failed[branch.key]]
+            widths = untried(drawn, branch.tried(known))
             if len(widths) == 0:
                 continue
-            running = [r for r in plans.running if branch.holds(r)]
-            gains = learner.gains(learned, running, widths, front, random)
+            gains = learner.gains(learned, running[branch.key], widths, front, random)
             if gains.max() > most:
                 most, best = float(gains.max()), (branch, widths[int(np.argmax(gains))])
         return best
 
     def front(self, done: Sequence[Record]) -> Floats:
         """The non-dominated points among the trials that satisfy all constraints, (F, m)."""
-        allowed = [r for r in done if self.goal.violation(r.values) <= 0]
-        points = coordinates(self.goal.axes, [r.values for r in allowed])
+        constrained = bool(self.goal.constraints)
+        allowed = [r for r in done if not constrained or self.goal.violation(r.values) <= 0]
+        points = self._points(allowed)
         return points[non_dominated(points)]
 
 
@@ -157,18 +162,25 @@ class LevelSwitches(ModelBased):
 
     def best(self, plans: Plans, random: np.random.Generator) -> tuple[Branch, Ints] | None:
         """A random mutant of a random member of the front."""
-        learners = [x for x in self._learners if any(x.branch.holds(r) for r in plans.done)]
+        done = sorted_out(plans.done)
+        learners = [x for x in self._learners if done[x.branch.key]]
         if not learners:
             return None
         learner = learners[random.integers(len(learners))]
         branch = learner.branch
-        front = learner.front_logits([r for r in plans.done if branch.holds(r)])
-        drawn = branch.allowed(switches(front, 30, random))
-        widths = untried(drawn, branch, plans.all)
+        drawn = branch.allowed(switches(learner.front_logits(done[branch.key]), 30, random))
+        widths = untried(drawn, branch.tried(sorted_out(plans.all)[branch.key]))
         return (branch, widths[random.integers(len(widths))]) if len(widths) else None
 
 
-def untried(widths: Ints, branch: Branch, known: Sequence[Record]) -> Ints:
+def sorted_out(records: Sequence[Record]) -> Mapping[tuple[str, str], list[Record]]:
+    """Records by granularity and criterion."""
+    found: dict[tuple[str, str], list[Record]] = defaultdict(list)
+    for record in records:
+        found[record.plan["granularity"], record.plan["criterion"]].append(record)
+    return found
+
+
+def untried(widths: Ints, tried: Set[bytes]) -> Ints:
     """The rows of (N, G) that no plan has had."""
-    tried = {branch.widths(r).tobytes() for r in known if branch.holds(r)}
     return widths[[row.tobytes() not in tried for row in widths]]

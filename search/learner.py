@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..pruners.cost import Floats, Ints
 from .branch import Branch
-from .front import coordinates, non_dominated
+from .front import non_dominated
 from .goal import Goal
 from .history import Record
 from .surrogate import Belief, Surrogate, expected_gain, normal_cdf
@@ -28,35 +29,74 @@ HOPELESS = 1e-6
 """Weight of candidates that break a constraint on an exact cost: the last to be taken."""
 
 
+@dataclass(eq=False)
+class Points:
+    """Finished trials as points to minimise, each worked out once.
+
+    Attributes:
+        goal: gives the axes.
+    """
+
+    goal: Goal
+    _rows: Floats = field(init=False, repr=False)
+    _known: NDArray[np.bool_] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Nothing known."""
+        self._rows = np.empty((0, len(self.goal.axes)))
+        self._known = np.zeros(0, np.bool_)
+
+    def __call__(self, records: Sequence[Record]) -> Floats:
+        """Shape (N, m)."""
+        numbers = np.array([r.number for r in records], np.int64)
+        self._grow(int(numbers.max(initial=-1)) + 1)
+        for place in np.flatnonzero(~self._known[numbers]).tolist():
+            values = records[place].values
+            self._rows[numbers[place]] = [axis(values[axis.name]) for axis in self.goal.axes]
+        self._known[numbers] = True
+        return self._rows[numbers]
+
+    def _grow(self, size: int) -> None:
+        """Make room for numbers below ``size``."""
+        if size > len(self._known):
+            more = max(size, 2 * len(self._known)) - len(self._known)
+            self._rows = np.concatenate([self._rows, np.empty((more, self._rows.shape[1]))])
+            self._known = np.concatenate([self._known, np.zeros(more, np.bool_)])
+
+    def front(self, records: Sequence[Record]) -> list[int]:
+        """Positions of the non-dominated ones."""
+        return [int(i) for i in np.flatnonzero(non_dominated(self(records)))]
+
+
 @dataclass
 class Learner:
     """Learns from the trials of one branch; a function of them.
 
     Attributes:
         branch: whose.
-        goal: objectives, constraints and the dense model's values.
+        points: of the finished trials, and their goal.
     """
 
     branch: Branch
-    goal: Goal
+    points: Points
     _kept: dict[str, tuple[tuple[int, ...], Surrogate]] = field(default_factory=dict, init=False)
 
     def window(self, done: Sequence[Record]) -> list[Record]:
         """The trials to learn from, by number."""
         if len(done) <= WINDOW:
             return list(done)
-        best = [done[i] for i in self.front(done)][-WINDOW // 2 :]
+        best = [done[i] for i in self.points.front(done)][-WINDOW // 2 :]
         picked = {r.number for r in [*best, *done[len(best) - WINDOW :]]}
         return [r for r in done if r.number in picked]
 
-    def front(self, done: Sequence[Record]) -> list[int]:
-        """Positions of the non-dominated ones."""
-        points = coordinates(self.goal.axes, [r.values for r in done])
-        return [int(i) for i in np.flatnonzero(non_dominated(points))]
+    @property
+    def goal(self) -> Goal:
+        """Objectives, constraints and the dense model's values."""
+        return self.points.goal
 
     def front_logits(self, learned: Sequence[Record]) -> Floats:
         """Logits of the non-dominated ones, cheapest first, shape (F, G)."""
-        widths = self.widths([learned[i] for i in self.front(learned)])
+        widths = self.widths([learned[i] for i in self.points.front(learned)])
         return self.branch.logits(widths[np.argsort(self.branch.shares(widths), kind="stable")])
 
     def widths(self, records: Sequence[Record]) -> Ints:

@@ -11,7 +11,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from ..errors import unknown
+from ..errors import UsageError, unknown
 from ..pruners.plan import PruningPlan
 from .choosers import Chooser, Grid, LevelSwitches, ModelBased, Plans, Warm
 from .goal import Goal
@@ -103,15 +103,35 @@ STRATEGIES: Mapping[str, Strategy] = {
 DEFAULT_STRATEGY = "default"
 
 
-def strategy(name: str) -> Strategy:
+OBJECT = "optuna:"
+"""How the name of a strategy begins that is a sampler object of the caller's."""
+
+
+def strategy(name: str, sampler: Sampler | None = None) -> Strategy:
     """The strategy of that name.
 
+    Args:
+        name: one of ``STRATEGIES``, or what :func:`name_of` gave for a sampler object.
+        sampler: that object; it draws after the sweeps of the base allocations.
+
     Raises:
-        UsageError: there is none; the nearest is offered.
+        UsageError: there is none, and the nearest is offered; or the object is missing.
     """
+    if name.startswith(OBJECT):
+        if sampler is None:
+            raise UsageError(
+                f"the strategy {name!r} is a sampler object of Optuna: give it from Python, as "
+                f"strategy=... of hierprune.launch, and again of hierprune.resume"
+            )
+        return Strategy(sampler=lambda _: sampler)
     if name not in STRATEGIES:
         raise unknown("strategy", name, STRATEGIES)
     return STRATEGIES[name]
+
+
+def name_of(sampler: Sampler) -> str:
+    """What a study calls a sampler object that it was given."""
+    return OBJECT + type(sampler).__name__
 
 
 @dataclass
@@ -151,8 +171,8 @@ class Proposer:
 
     def new_plan(self, trials: Sequence[FrozenTrial]) -> Proposal:
         """What the chooser wants, or what the sampler suggests."""
-        index = sum(1 for t in trials if is_first_try(self._read(t)))
-        fixed = self._choose(self.plans(trials), index, self.seed)
+        plans, index = self.plans(trials)
+        fixed = self._choose(plans, index, self.seed)
         if fixed is not None:
             return self.chosen(fixed)
         self._mirror.sync(trials)
@@ -166,19 +186,24 @@ class Proposer:
         self.space.suggest(point)
         return Proposal(point.params, point.distributions, self.space.plan(point.params))
 
-    def plans(self, trials: Sequence[FrozenTrial]) -> Plans:
-        """The plans so far."""
+    def plans(self, trials: Sequence[FrozenTrial]) -> tuple[Plans, int]:
+        """The plans so far, and how many were begun, repeats of lost trials not counted."""
         done: list[Record] = []
         running: list[Record] = []
         failed: list[Record] = []
+        begun = 0
         for trial in trials:
             record = self._read(trial)
-            if record.rung == 0 and record.plan:
-                if trial.state == TrialState.COMPLETE:
-                    done.append(record)
-                else:
-                    (failed if trial.state.is_finished() else running).append(record)
-        return Plans(done, running, failed)
+            if record.rung > 0:
+                continue
+            begun += record.retry_of is None
+            if not record.plan:
+                continue
+            if trial.state == TrialState.COMPLETE:
+                done.append(record)
+            else:
+                (failed if trial.state.is_finished() else running).append(record)
+        return Plans(done, running, failed), begun
 
     def promotion(self, trials: Sequence[FrozenTrial]) -> Proposal | None:
         """The plan that most deserves the lowest rung with room, once the rung below is done."""
@@ -219,11 +244,6 @@ class Proposer:
             rung=rung,
             parent=trial.number,
         )
-
-
-def is_first_try(record: Record) -> bool:
-    """Whether the trial started a new plan; repeats of lost trials did not."""
-    return record.rung == 0 and record.retry_of is None
 
 
 def digest(trial: FrozenTrial) -> str:

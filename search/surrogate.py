@@ -55,15 +55,11 @@ def expected_gain(beliefs: Sequence[Belief], front: Floats, random: np.random.Ge
 def open_points(front: Floats, axes: int, random: np.random.Generator) -> Floats:
     """Points below the reference that no member of the front dominates, shape (<= SAMPLES, m)."""
     found: list[Floats] = []
-    count = 0
     for _ in range(8):
-        drawn = random.random((4 * SAMPLES, axes))
-        dominated = np.zeros(len(drawn), np.bool_)
-        for member in front:
-            dominated |= (member <= drawn).all(axis=1)
-        found.append(drawn[~dominated])
-        count += len(found[-1])
-        if count >= SAMPLES:
+        drawn = random.random((axes, 4 * SAMPLES))
+        beaten = [c[:, None] <= v for c, v in zip(front.T, drawn, strict=True)]  # (F, N) each
+        found.append(drawn.T[~np.logical_and.reduce(beaten).any(axis=0)])
+        if sum(map(len, found)) >= SAMPLES:
             break
     return np.concatenate(found)[:SAMPLES]
 

@@ -14,7 +14,7 @@ from ..objectives.latency import Latency
 from ..pruners.prune import check_choices
 from ..search.rungs import Rungs
 from ..search.space import KINDS, SEARCH_ALLOCATIONS, SearchSpace
-from ..search.strategy import Proposer, strategy
+from ..search.strategy import Proposer, Sampler, strategy
 from ..task import Task
 from .begin import new_folder, objectives_to_measure, prepare_study
 from .check import check_task
@@ -70,6 +70,7 @@ def launch_study(
     """
     request, means, progress = request or Request(), means or Means(), progress or Silent()
     check_space(request)
+    strategy(request.strategy, means.sampler)
     progress.note("loading the task")
     source, loaded = load(task)
     folder = new_folder(run, loaded.name)
@@ -121,6 +122,7 @@ def resume_study(
     if is_pending(folder):
         return begin_again(folder, trials, means, progress, task)
     record = RunRecord.load(folder)
+    strategy(record.strategy, means.sampler)
     progress.note("loading the task")
     task = task or task_of(record)
     check_task(task)
@@ -143,6 +145,7 @@ def begin_again(
 ) -> Study:
     """Prepare a study whose preparation was stopped, and run it."""
     pending = Pending.load(folder)
+    strategy(pending.request.strategy, means.sampler)
     if trials is not None:
         pending = replace(pending, request=replace(pending.request, trials=trials))
     progress.note("loading the task")
@@ -180,7 +183,7 @@ def go_on(study: Study, means: Means, progress: Progress, journey: Journey | Non
     record, task = study.record, study.task
     assert task is not None
     journey = journey or open_journey(study.run, record, task, progress.note)
-    proposer = make_proposer(study.run, record, journey)
+    proposer = make_proposer(study.run, record, journey, means.sampler)
     recipe = make_recipe(study.run, record, task)
     stop, late = threading.Event(), threading.Event()
     storage = open_storage(study.run, record.storage)
@@ -225,7 +228,9 @@ def confirm_front(study: Study, progress: Progress) -> None:
         progress.note(f"the front's latency could not be confirmed: {error}")
 
 
-def make_proposer(run: Path, record: RunRecord, journey: Journey) -> Proposer:
+def make_proposer(
+    run: Path, record: RunRecord, journey: Journey, sampler: Sampler | None = None
+) -> Proposer:
     """The strategy of a study."""
     space = SearchSpace(
         record.space,
@@ -235,7 +240,8 @@ def make_proposer(run: Path, record: RunRecord, journey: Journey) -> Proposer:
         record.seed,
     )
     rungs = Rungs(record.max_epochs, record.n_trials)
-    return Proposer(space, record.goal(), rungs, strategy(record.strategy), record.seed)
+    chosen = strategy(record.strategy, sampler)
+    return Proposer(space, record.goal(), rungs, chosen, record.seed)
 
 
 def make_recipe(run: Path, record: RunRecord, task: Task) -> RecipeSpec:

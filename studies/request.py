@@ -12,7 +12,7 @@ from ..objectives.constraint import Constraint
 from ..objectives.latency import LatencyOptions
 from ..pruners.plan import Recovery
 from ..search.space import SpaceOptions
-from ..search.strategy import DEFAULT_STRATEGY, strategy
+from ..search.strategy import DEFAULT_STRATEGY, OBJECT, Sampler, strategy
 from .trackers.registry import check_trackers
 
 DEFAULT_TRIALS = 60
@@ -50,7 +50,8 @@ class Request:
 
     def __post_init__(self) -> None:
         """Check what needs no task."""
-        strategy(self.strategy)
+        if not self.strategy.startswith(OBJECT):
+            strategy(self.strategy)
         check_trials(self.trials)
         if not 0 <= self.max_epochs < math.inf:
             raise UsageError(f"max_epochs must be 0 or more, got {self.max_epochs}")
@@ -89,6 +90,7 @@ class Means:
         track: names of trackers; none given, those that the run used before.
         on_stop: what becomes of running trials at a signal or the timeout: ``"finish"`` waits for
             them, ``"requeue"`` ends them at once and the next launcher starts them anew.
+        sampler: of Optuna, where the study's strategy is such an object.
     """
 
     executor: str = "local"
@@ -98,6 +100,7 @@ class Means:
     trial_timeout: float | None = None
     track: tuple[str, ...] = ()
     on_stop: str = "finish"
+    sampler: Sampler | None = None
 
     def __post_init__(self) -> None:
         """Check ranges and names."""

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import optuna
 import pandas as pd
 import pytest
 import torch
@@ -88,6 +89,15 @@ def test_a_task_object_must_be_given_again(home: Path) -> None:
     with pytest.raises(hierprune.UsageError, match="pass it as task="):
         hierprune.load("small")
     assert isinstance(hierprune.load("small", task=stripes.task()), nn.Module)
+
+
+def test_a_sampler_object_searches_and_must_be_given_again(home: Path) -> None:
+    sampler = optuna.samplers.RandomSampler(seed=0)
+    study = launch(trials=4, strategy=sampler, run="new")
+    assert study.record.strategy == "optuna:RandomSampler"
+    with pytest.raises(hierprune.UsageError, match=r"as\s+strategy=... of hierprune.launch"):
+        hierprune.resume("new", trials=6, workers=0)
+    assert len(hierprune.resume("new", trials=6, workers=0, strategy=sampler).finished()) == 6
 
 
 def test_a_study_gives_tables(home: Path) -> None:
@@ -176,4 +186,4 @@ def test_launch_takes_what_the_command_line_takes() -> None:
     options = {p.name for p in cli.launch.params} - {"config", "as_json", "settings", "data_dir"}
     assert options == set(inspect.signature(hierprune.launch).parameters)
     resumed = {p.name for p in cli.resume.params} - {"as_json"}
-    assert resumed == set(inspect.signature(hierprune.resume).parameters) - {"task"}
+    assert resumed == set(inspect.signature(hierprune.resume).parameters) - {"task", "strategy"}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from hierprune.examples.rows import Rows
+from hierprune.data.rows import Rows
 from hierprune.objectives.base import measure_quality
 from hierprune.pruners.calibration import Calibration
 from hierprune.pruners.cost import CostModel
