@@ -1,9 +1,9 @@
-"""Which widths a runtime likes: multiples below which a narrower model is no faster, but slower.
+"""Which widths a runtime likes: multiples between which a narrower model is hardly faster.
 
 Some kernels work on 4, 8 or 16 channels at once and fall back to slower ones for other widths. So
-a model with all groups at a multiple of N, near half their width, is timed beside one that has
-N / 2 units fewer everywhere. N is liked where the narrower one is slower, beyond the doubt of the
-interval.
+a model with all groups at a multiple of N is timed beside one of N / 2 units fewer everywhere, and
+one of N fewer. N is liked where the half step saves less than a quarter of what the whole step
+saves, and that is worth having: equal steps would save a half.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from ..objectives.timing import compare, ratio
 from ..pruners.cost import CostModel, Ints
 from ..pruners.dense import Dense
 from ..pruners.prune import shrink
-from ..task import Task
+from ..task import Inputs, Task
 from .latency import alone
 from .progress import Progress, Silent
 
 CANDIDATES = (16, 8, 4, 2)
-SECONDS, NARROW = 0.7, 0.01  # of one candidate
+SECONDS, NARROW = 0.5, 0.01  # of one pair
+WORTH = 0.03  # share of the time that a whole step must save
+SHARE = 0.25  # of that, which half a step saves at most
 
 
 def liked_multiple(
@@ -35,22 +37,31 @@ def liked_multiple(
     cost = CostModel.of(dense.tree, "channel")
     with alone(progress):
         for n in CANDIDATES:
-            wide = near_half(cost, n)
-            narrow = np.where(wide < cost.widths, wide - n // 2, wide)
-            if np.array_equal(wide, narrow):
+            wide = multiples(cost, n)
+            steps = [np.where(wide >= 2 * n, wide - by, wide) for by in (n // 2, n)]
+            if np.array_equal(wide, steps[0]):
                 continue
-            pair = at(dense, narrow), at(dense, wide)
-            found = ratio(compare(setting, *pair, inputs, seconds=SECONDS, narrow=NARROW))
-            if found.low is not None and found.low > 1:
-                progress.note(f"widths in multiples of {n}: {n // 2} fewer units are slower")
+            model = at(dense, wide)
+            half, full = (
+                1 - time_of(setting, at(dense, widths), model, inputs) for widths in steps
+            )
+            if full >= WORTH and half < SHARE * full:
+                progress.note(
+                    f"widths in multiples of {n}: {n} units fewer save {full:.0%}, "
+                    f"{n // 2} fewer {half:.0%}"
+                )
                 return n
     return 1
 
 
-def near_half(cost: CostModel, n: int) -> Ints:
-    """The multiples of n at or below half the widths (G,); dense where there is none."""
-    half = cost.widths // 2 // n * n
-    return np.where(half >= n, half, cost.widths)
+def multiples(cost: CostModel, n: int) -> Ints:
+    """The largest multiples of n in the widths (G,) that hold two; dense elsewhere."""
+    return np.where(cost.widths >= 2 * n, cost.widths // n * n, cost.widths)
+
+
+def time_of(setting: Setting, model: nn.Module, other: nn.Module, inputs: Inputs) -> float:
+    """The time of a model over that of another."""
+    return ratio(compare(setting, model, other, inputs, seconds=SECONDS, narrow=NARROW)).value
 
 
 def at(dense: Dense, widths: Ints) -> nn.Module:

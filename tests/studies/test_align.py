@@ -9,7 +9,7 @@ from hierprune.pruners.cost import CostModel
 from hierprune.pruners.dense import Dense
 from hierprune.pruners.tree_cache import find_tree
 from hierprune.studies import align
-from hierprune.studies.align import liked_multiple, near_half
+from hierprune.studies.align import liked_multiple, multiples
 from hierprune.task import Task
 
 
@@ -39,7 +39,7 @@ def test_the_lanes_of_the_hardware_are_found(
     assert liked_multiple(Setting(), dense, task) == lanes
 
 
-def test_half_the_width_in_multiples(dense: Dense):
+def test_the_widest_multiples(dense: Dense):
     cost = CostModel.of(dense.tree, "channel")
-    assert near_half(cost, 16).tolist() == [32, 16]
-    assert near_half(cost, 32).tolist() == [32, 40]
+    assert multiples(cost, 16).tolist() == [64, 32]
+    assert multiples(cost, 32).tolist() == [64, 40]
