@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import launch, resume
+    from .api import launch, prune_task, resume
     from .errors import NoModelError, UsageError
     from .pruners.prune import PrunedModel, prune
     from .pruners.tree_cache import find_tree as inspect
@@ -35,6 +35,7 @@ _HOME = {
     "launch": ("api", "launch"),
     "load": ("studies.picked", "load"),
     "prune": ("pruners.prune", "prune"),
+    "prune_task": ("api", "prune_task"),
     "resume": ("api", "resume"),
 }
 
@@ -53,6 +54,7 @@ __all__ = [
     "launch",
     "load",
     "prune",
+    "prune_task",
     "resume",
 ]
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from .options import request_from
+from .options import request_from, wish_from
 from .search.strategy import Sampler, name_of
 from .studies.launch import launch_study, resume_study
 from .studies.progress import Progress
 from .studies.request import Means
 from .studies.source import TaskSource
 from .studies.study import Study
+from .studies.trained import Trained, train_plan
 from .task import Task
 
 
@@ -172,6 +173,55 @@ def resume(
         executor, workers, address, timeout, trial_timeout, as_names(track), on_stop, strategy
     )
     return resume_study(run, trials, means, progress, task)
+
+
+def prune_task(
+    task: Task | TaskSource | str,
+    out: str | Path,
+    *,
+    plan: str | Path | None = None,
+    density: float | None = None,
+    granularity: str = "channel",
+    criterion: str = "",
+    allocation: str = "uniform",
+    budget: str = "params",
+    schedule: str = "gradual",
+    epochs: float = 10.0,
+    lr: float = 1e-3,
+    distil: float = 0.0,
+    seed: int = 0,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> Trained:
+    """Prune a task's model while it trains, without a search.
+
+    Args:
+        task: see :func:`launch`.
+        out: folder to write, as ``Picked.save`` does; it also holds what ``resume`` needs.
+        plan: file ``plan.json`` whose densities to take; else ``density`` decides.
+        density: share to keep, in (0, 1].
+        granularity: one of those of :func:`launch`.
+        criterion: ranks the units; default ``activation``, of weights ``l1``.
+        allocation: splits the density over groups.
+        budget: what it counts: ``"params"``, ``"macs"`` or ``"units"``.
+        schedule: ``"oneshot"``, ``"gradual"``, ``"iterative"`` or ``"rigl"``.
+        epochs: of training.
+        lr: highest learning rate.
+        distil: weight of the dense model's outputs in the loss, in [0, 1].
+        seed: of everything random.
+        resume: go on with the training that was stopped in ``out``.
+        progress: hears what happens.
+
+    Returns:
+        Model, plan and scores; all is written.
+
+    Raises:
+        UsageError: anything given that cannot work; nothing was written then.
+        ArithmeticError: the training diverged.
+    """
+    given = dict(locals())
+    given["plan"] = None if plan is None else Path(plan)
+    return train_plan(task, out, wish_from(given), resume=resume, progress=progress)
 
 
 def as_names(value: Sequence[str] | str) -> tuple[str, ...]:

@@ -144,6 +144,54 @@ init_options = stacked(
 )
 """What a first task file is made of."""
 
+prune_options = stacked(
+    click.option(
+        "--plan",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="A plan.json, as pick writes it, whose densities to take.",
+    ),
+    click.option("--density", type=float, help="Without a plan: share to keep, in (0, 1]."),
+    click.option(
+        "--granularity",
+        default="channel",
+        show_default=True,
+        shell_complete=words("channel", "block", "weight", "2:4", "4x1"),
+        help="As at launch.",
+    ),
+    click.option("--criterion", default="", help="What ranks the units. [activation; weights: l1]"),
+    click.option(
+        "--allocation", default="uniform", show_default=True, help="How the density is split."
+    ),
+    click.option(
+        "--budget",
+        default="params",
+        show_default=True,
+        shell_complete=words("params", "macs", "units"),
+        help="What the density counts: params, macs, units.",
+    ),
+    click.option(
+        "--schedule",
+        default="gradual",
+        show_default=True,
+        shell_complete=words("oneshot", "gradual", "iterative", "rigl"),
+        help="When units go: 'oneshot' before training, 'gradual' by a cubic, 'iterative' in "
+        "rounds of pruning and training; 'rigl' lets zeroed weights grow back.",
+    ),
+    click.option("--epochs", type=float, default=10.0, show_default=True, help="Of training."),
+    click.option("--lr", type=float, default=1e-3, show_default=True, help="Highest rate."),
+    click.option(
+        "--distil",
+        type=float,
+        default=0.0,
+        show_default=True,
+        help="Weight of the dense model's outputs in the loss, 0 to 1.",
+    ),
+    click.option("--seed", type=int, default=0, show_default=True, help="Of everything random."),
+    click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write."),
+    click.option("--resume", is_flag=True, help="Go on with the training stopped in --out."),
+)
+"""What is pruned without a search, and how it is trained."""
+
 export_options = stacked(
     click.option(
         "--format",

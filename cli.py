@@ -22,6 +22,7 @@ from .arguments import (
     init_options,
     json_option,
     means_options,
+    prune_options,
     request_options,
     run_argument,
     task_argument,
@@ -330,6 +331,39 @@ def confirm(run: Path, seconds: float, again: bool, as_json: bool) -> None:
         show_json(study.to_json())
     else:
         show_front(study)
+
+
+@cli.command()
+@task_argument
+@prune_options
+@task_options
+@json_option
+def prune(task: str, out: Path, resume: bool, as_json: bool, **options: Any) -> None:
+    """Prune TASK's model while it trains, without a search.
+
+    The densities of a plan, or one density, are met exactly. The folder is like one of 'pick'. A
+    training that was stopped goes on from its last pass over the data: the same command and
+    --resume.
+
+    \b
+    Examples:
+      hierprune prune lenet5-mnist --density 0.1 --schedule gradual --epochs 10 --out small
+      hierprune prune my_task.py:task --plan picked/plan.json --lr 3e-3 --distil 0.3 --out better
+    """
+    from .live import progress
+    from .options import wish_from
+    from .studies.source import TaskSource
+    from .studies.trained import train_plan
+    from .terminal import show_json, show_trained
+
+    source = TaskSource.parse(task, options.pop("settings"), options.pop("data_dir"))
+    wish = wish_from(options)
+    with progress() as listener:
+        trained = train_plan(source, out, wish, resume=resume, progress=listener)
+    if as_json:
+        show_json(trained.to_json(out))
+    else:
+        show_trained(trained, out)
 
 
 @cli.command()

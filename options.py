@@ -12,6 +12,7 @@ from .pruners.plan import Recovery
 from .search.space import SpaceOptions
 from .studies.devices import read_device
 from .studies.request import Means, Request
+from .studies.trained import Wish
 
 MEANS = ("executor", "workers", "address", "timeout", "trial_timeout", "track", "on_stop")
 
@@ -104,3 +105,14 @@ def space_from(given: Mapping[str, Any]) -> SpaceOptions:
         max_density=given.get("max_density", default.max_density),
         align=align_from(given.get("align", "auto")),
     )
+
+
+def wish_from(options: Mapping[str, Any]) -> Wish:
+    """What to prune without a search, and how to train.
+
+    Raises:
+        UsageError: a value that cannot work.
+    """
+    fields = ("plan", "density", "granularity", "criterion", "allocation", "budget", "seed")
+    recovery = {name: options[name] for name in ("epochs", "lr", "distil", "schedule")}
+    return Wish(recovery=Recovery(**recovery), **{name: options[name] for name in fields})

@@ -26,6 +26,7 @@ from .studies.picked import Picked
 from .studies.quantize import Quantized
 from .studies.run_record import ObjectiveInfo, RunRecord
 from .studies.study import Study
+from .studies.trained import Trained
 from .studies.verify_picked import Verified
 from .studies.verify_run import Audit
 
@@ -184,6 +185,17 @@ def show_picked(picked: Picked, folder: Path | None) -> None:
         say(f"wrote {folder}; load it with: hierprune.load({str(folder)!r})")
     else:
         say("nothing written; pass --out DIR to keep it")
+
+
+def show_trained(trained: Trained, folder: Path) -> None:
+    """What was pruned while it trained, beside the dense model."""
+    names, sides = list(trained.values), trained.sides()
+    columns = [
+        Column(head.replace(", ", "\n"), [number(side.get(n)) for n in names])
+        for head, side in sides.items()
+    ]
+    show(table(trained.task, [Column("", names, False), *columns]))
+    say(f"wrote {folder}; load it with: hierprune.load({str(folder)!r})")
 
 
 def show_comparison(found: Comparison) -> None:

@@ -170,9 +170,20 @@ def read_plan(folder: Path) -> tuple[PruningPlan, dict[str, Any] | None]:
     path = folder / PLAN
     if not path.is_file():
         raise UsageError(f"{folder} is no picked model: there is no {PLAN} in it")
+    return read_plan_file(path)
+
+
+def read_plan_file(path: Path) -> tuple[PruningPlan, dict[str, Any] | None]:
+    """Plan and task source in one file.
+
+    Raises:
+        UsageError: it cannot be read, or it is damaged.
+    """
     try:
         data = json.loads(path.read_text())
         return PruningPlan.from_json(data), data.get("task")
+    except OSError as error:
+        raise UsageError(f"cannot read the plan {path}: {error.strerror}") from error
     except (ValueError, AttributeError) as error:
         raise UsageError(f"{path} is damaged: {error}") from error
 

@@ -27,6 +27,7 @@ PUBLIC = [
     "launch",
     "load",
     "prune",
+    "prune_task",
     "resume",
 ]
 COMMANDS = {
