@@ -7,6 +7,7 @@
 # make bench-cluster, make chaos ROUNDS=20         executors: overhead and speed-up; launchers killed
 # make bench-scale RUN=runs/first                  a thousand workers, simulated with a run's trial times
 # make bench-coverage SUITES="structures timm"     what can be pruned, in an environment of its own
+# make reproduce, make reproduce-fast           LeNet-5 pruned while it trains, against the literature; resumable
 # make bench-recovery TASKS="lenet5-mnist"         what each step of recovery gives back
 # make bench-search CONTESTS="resnet-channel" SEEDS="0 1 2"     strategies against each other
 # make bench-latency LATENCY="same half"         are confirmed latencies right, predicted ones near?
@@ -25,7 +26,7 @@ SEEDS ?= 0 1 2 3 4
 CONTESTS ?= lenet-channel lenet-weight resnet-channel resnet-weight gru-channel gru-weight minilm-channel
 TASKS ?= lenet5-mnist resnet20-fashion gru-g2p minilm-sentiment crepe-pitch
 
-.PHONY: demo test check docs picture bench bench-search bench-cluster bench-coverage bench-latency bench-recovery bench-scale chaos clean
+.PHONY: reproduce reproduce-fast demo test check docs picture bench bench-search bench-cluster bench-coverage bench-latency bench-recovery bench-scale chaos clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -86,6 +87,14 @@ chaos: $(INSTALLED)
 
 bench-coverage: $(ZOO)/.installed
 	OMP_NUM_THREADS=1 $(ZOO)/bin/python -m hierprune.benchmarks.coverage --rival $(SUITES)
+
+reproduce: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m hierprune.benchmarks.lenet5.run
+	$(BIN)/python -m hierprune.benchmarks.lenet5.table runs/lenet5/full/rows.jsonl --picture runs/lenet5/full/table.svg
+
+reproduce-fast: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m hierprune.benchmarks.lenet5.run --fast
+	$(BIN)/python -m hierprune.benchmarks.lenet5.table runs/lenet5/fast/rows.jsonl --picture runs/lenet5/fast/table.svg
 
 bench-recovery: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -W ignore benchmarks/recovery/run.py $(TASKS)

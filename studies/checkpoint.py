@@ -82,6 +82,8 @@ def check_mark(was: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     plain = json.loads(json.dumps(now))
     for name in sorted(was.keys() | plain.keys()):
         if was.get(name) != plain.get(name):
+            if isinstance(was.get(name), dict) and isinstance(plain.get(name), dict):
+                check_mark(was[name], plain[name])
             raise UsageError(
                 f"this training was begun with another {name}: "
                 f"{short(was.get(name))}, now {short(plain.get(name))}; "
