@@ -30,7 +30,7 @@ def launch(
     budget: str = "params",
     min_density: float = 0.02,
     max_density: float = 0.9,
-    align: int | str = "auto",
+    align: int | str = 1,
     strategy: str | Sampler = "default",
     max_epochs: float = 0.0,
     lr: float = 1e-3,

@@ -306,7 +306,7 @@ request_options = stacked(
     click.option(
         "--align",
         metavar="auto|N",
-        default="auto",
+        default="1",
         show_default=True,
         help="Keep widths in multiples of N; 'auto' finds by timing what the runtime likes.",
     ),

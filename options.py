@@ -48,9 +48,10 @@ def with_device(given: Mapping[str, Any]) -> dict[str, Any]:
     if device is None:
         return found
     profile = read_device(str(device))
-    defaults = {"runtime": "eager", "threads": 1, "batch": 1, "align": "auto"}
+    defaults = {"runtime": "eager", "threads": 1, "batch": 1, "align": 1}
     for name, value in profile.items():
-        if name != "where" and found.get(name, defaults.get(name)) == defaults.get(name):
+        default = defaults.get(name)
+        if name != "where" and str(found.get(name, default)) == str(default):
             found[name] = value
     return found | {"where": (*found.get("where", ()), *profile["where"])}
 
@@ -103,7 +104,7 @@ def space_from(given: Mapping[str, Any]) -> SpaceOptions:
         budget=given.get("budget", default.budget),
         min_density=given.get("min_density", default.min_density),
         max_density=given.get("max_density", default.max_density),
-        align=align_from(given.get("align", "auto")),
+        align=align_from(given.get("align", 1)),
     )
 
 
