@@ -318,6 +318,11 @@ def confirm(run: Path, seconds: float, again: bool, as_json: bool) -> None:
 
     Each runs in turns with the dense model on the study's runtime. Best when nothing else runs on
     this machine. Launch and resume do so at their end, in a small share of the study's time.
+
+    \b
+    Examples:
+      hierprune confirm runs/first
+      hierprune confirm runs/first --time 5m --again
     """
     from .live import progress
     from .studies.confirm import confirm as confirm_front
