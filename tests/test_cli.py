@@ -221,7 +221,7 @@ CONFIGS = {
         "line 4: timeout cannot be 'soon'",
         "line 5: sequential cannot be 'yes': it takes true or false",
         "line 6: no option 'space.kind'",
-        "known options are address, allocation,",
+        "known options are address, align, allocation,",
         spoil=write(
             "c.toml",
             "# mine\ntrails = 3\nseed = []\ntimeout = 'soon'\nsequential = 'yes'\n"

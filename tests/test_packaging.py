@@ -29,12 +29,19 @@ def test_every_package_is_installed() -> None:
     assert sorted(PROJECT["tool"]["setuptools"]["packages"]) == sorted(packages())
 
 
+def matched(folder: Path, pattern: str) -> set[str]:
+    return {str(f.relative_to(folder)) for f in folder.glob(pattern)}
+
+
 def test_every_file_that_packages_read_is_installed() -> None:
     data = PROJECT["tool"]["setuptools"]["package-data"]
     for name, folder in packages().items():
         found = {f.name for f in folder.iterdir() if f.is_file() and f.suffix not in (".py", ".md")}
         if folder != ROOT:
-            assert found == set(data.get(name, [])), name
+            assert {
+                f for pattern in data.get(name, []) for f in matched(folder, pattern)
+            } >= found, name
+    assert all(matched(packages()[name], p) for name, patterns in data.items() for p in patterns)
     assert data["hierprune"] == ["py.typed"]
 
 

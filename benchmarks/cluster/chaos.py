@@ -171,14 +171,25 @@ def orphans(run: Path, patience: float = 10.0) -> int:
 
 
 def survivors() -> set[int]:
-    """Processes of a private Ray cluster whose folder was removed already."""
+    """Processes of a private Ray cluster whose folder was removed already.
+
+    This process may have run Ray itself, and so may those started beside it (parallel tests).
+    """
     found = set()
     for link in Path("/proc").glob("[0-9]*/fd/*"):
         with contextlib.suppress(OSError):
             target = str(link.readlink())
             if target.startswith("/tmp/hp-") and target.endswith("(deleted)"):
                 found.add(int(link.parts[2]))
-    return found
+    return {pid for pid in found if pid != os.getpid() and parent(pid) != os.getppid()}
+
+
+def parent(pid: int) -> int | None:
+    """The parent of a process; None where it has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return None
 
 
 def main() -> None:

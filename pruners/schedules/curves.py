@@ -2,7 +2,7 @@
 
 >>> gradual = Gradual(start=0.0, end=0.5)
 >>> [round(gradual.density(done, final=0.1), 3) for done in (0.0, 0.1, 0.25, 0.5, 1.0)]
-[1.0, 0.561, 0.212, 0.1, 0.1]
+[1.0, 0.561, 0.213, 0.1, 0.1]
 >>> [round(Iterative(rounds=2).density(done, final=0.25), 3) for done in (0.0, 0.4, 0.5, 0.9)]
 [0.5, 0.5, 0.25, 0.25]
 """
