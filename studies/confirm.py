@@ -8,24 +8,22 @@ found again with what was measured, and whatever has come onto it is timed too, 
 from __future__ import annotations
 
 import datetime
-import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from torch import nn
 
 from ..errors import UsageError
 from ..objectives.latency import Latency, inputs_of
-from ..objectives.runtime import Setting
 from ..objectives.timing import compare, ratio
 from ..pruners.dense import Dense
 from ..pruners.plan import PruningPlan, Recovery
 from ..pruners.prune import apply_plan
 from ..search.history import Record
 from ..task import Task
+from .confirmation import Confirmation, Confirmed
 from .latency import alone
 from .progress import Progress, Silent
 from .run_record import RunRecord
@@ -34,78 +32,9 @@ if TYPE_CHECKING:
     from .recipe import Journey
     from .study import Study
 
-FILE = "confirmed.json"
 NARROW = 0.01
 """Half an interval, relative, that is narrow enough."""
 SHORTEST = 0.5  # seconds for one model, where the time for all is short
-
-Verdict = Literal["faster", "slower", "undecided"]
-"""Of a model against dense, by its interval: all below, all above, or neither."""
-
-
-@dataclass(frozen=True)
-class Confirmed:
-    """What was measured of one trial: time / dense time, with its 95 % interval."""
-
-    ratio: float
-    low: float
-    high: float
-    blocks: int
-
-
-@dataclass(frozen=True)
-class Confirmation:
-    """What was measured of a study's models.
-
-    Attributes:
-        setting: of the runtime.
-        trials: by number.
-        created: when the last was measured, ISO 8601, UTC.
-    """
-
-    setting: Setting
-    trials: Mapping[int, Confirmed] = field(default_factory=dict)
-    created: str = ""
-
-    def save(self, run: Path) -> None:
-        """Write ``confirmed.json``; readers see the old file or the whole new one."""
-        data = {
-            "setting": vars(self.setting),
-            "created": self.created,
-            "trials": {str(n): vars(c) for n, c in sorted(self.trials.items())},
-        }
-        draft = run / f".{FILE}.draft"
-        draft.write_text(json.dumps(data, indent=1) + "\n")
-        draft.replace(run / FILE)
-
-    @classmethod
-    def load(cls, run: Path, setting: Setting) -> Confirmation:
-        """What the run knows of this setting; nothing where the file is missing or damaged."""
-        try:
-            data = json.loads((run / FILE).read_text())
-            same = json.loads(json.dumps(vars(setting))) == data["setting"]
-            trials = {int(n): Confirmed(**c) for n, c in data["trials"].items()}
-            return cls(setting, trials if same else {}, data["created"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return cls(setting)
-
-    def applied(self, record: Record, dense_ms: float) -> Record:
-        """The record with the latency that was confirmed, if it was."""
-        found = self.trials.get(record.number)
-        if found is None or Latency.name not in record.values:
-            return record
-        interval = (found.low * dense_ms, found.high * dense_ms)
-        return replace(
-            record,
-            values={**record.values, Latency.name: found.ratio * dense_ms},
-            interval={**record.interval, Latency.name: interval},
-        )
-
-
-def verdict(record: Record, dense_ms: float) -> Verdict:
-    """Whether the record's interval shows its model faster or slower than dense."""
-    low, high = record.interval.get(Latency.name, (-float("inf"), float("inf")))
-    return "faster" if high < dense_ms else "slower" if low > dense_ms else "undecided"
 
 
 def bare_model(dense: Dense, plan: PruningPlan) -> nn.Module:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .confirm import Confirmation
+from .confirmation import Confirmation
 from .run_record import RunRecord
 
 KNOWN = {

@@ -20,7 +20,7 @@ from ..search.history import Record, read
 from ..task import Task
 from .book import Book
 from .changes import changes
-from .confirm import Confirmation, verdict
+from .confirmation import Confirmation, verdict
 from .kept_picture import kept_picture
 from .latency_words import latency_words
 from .notebook import notebook_html

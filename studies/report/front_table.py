@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ...search.history import Record
-from ..confirm import verdict
+from ..confirmation import verdict
 from ..run_record import ObjectiveInfo
 from ..wording import duration
 from .view import View

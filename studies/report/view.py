@@ -18,7 +18,7 @@ from ...pruners.profile import Profile
 from ...pruners.tree import ModelTree
 from ...search.front import Floats, coordinates, non_dominated
 from ...search.history import Record
-from ..confirm import Confirmed
+from ..confirmation import Confirmed
 from ..picks import picks
 from ..prepare import CACHE, read_profile
 from ..run_record import ObjectiveInfo, RunRecord

@@ -14,7 +14,7 @@ import pytest
 from hierprune.objectives.latency import LatencyOptions
 from hierprune.objectives.runtime import Setting
 from hierprune.studies.card import card
-from hierprune.studies.confirm import Confirmation, Confirmed
+from hierprune.studies.confirmation import Confirmation, Confirmed
 from hierprune.studies.latency_words import latency_words
 from hierprune.studies.picked import Picked
 from hierprune.studies.run_record import RunRecord

@@ -8,7 +8,8 @@ import hierprune
 from hierprune.errors import UsageError
 from hierprune.objectives.runtime import Setting
 from hierprune.search.history import Record
-from hierprune.studies.confirm import FILE, Confirmation, Confirmed, confirm, missing, verdict
+from hierprune.studies.confirm import confirm, missing
+from hierprune.studies.confirmation import FILE, Confirmation, Confirmed, verdict
 from hierprune.studies.latency import TABLE
 
 RECORD = Record(3, 0, None, None, {}, {"latency": 1.0, "accuracy": 0.9}, {}, {}, {})

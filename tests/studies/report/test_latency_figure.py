@@ -2,7 +2,7 @@
 
 import pytest
 
-from hierprune.studies.confirm import Confirmation, Confirmed
+from hierprune.studies.confirmation import Confirmation, Confirmed
 from hierprune.studies.report.latency_figure import latency_figure
 from hierprune.studies.report.view import View
 
