@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from ..task import Inputs, forward
+from .precision import Forward
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,15 +23,17 @@ class Distillation:
     Attributes:
         teacher: the dense model, in eval mode; it is not changed.
         weight: of the distance in the loss, in [0, 1]; the task's own loss has the rest.
+        run: calls the teacher.
     """
 
     teacher: nn.Module
     weight: float
+    run: Forward = forward
 
     def __call__(self, own: Tensor, outputs: Any, inputs: Inputs) -> Tensor:
         """The loss: ``own`` is the task's, ``outputs`` are the model's on ``inputs``."""
         with torch.no_grad():
-            targets = float_leaves(forward(self.teacher, inputs))
+            targets = float_leaves(self.run(self.teacher, inputs))
         distances = [
             nn.functional.mse_loss(o, t)
             for o, t in zip(float_leaves(outputs), targets, strict=True)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,12 +15,13 @@ from torch.nn.utils import clip_grad_norm_
 from ..errors import UsageError
 from ..task import Batch, Batches, Task, forward
 from .distil import Distillation
+from .precision import Forward
 
 MAX_NORM = 1.0  # of the gradient: a layer just solved by least squares can start out steep
 
 OptimizerName = Literal["adamw", "sgd"]
 Held = Sequence[tuple[nn.Parameter, Tensor]]
-LossOf = Callable[[Any, Batch], Tensor]
+LossOf = Callable[[nn.Module, Batch], Tensor]
 
 
 def train(
@@ -63,7 +64,7 @@ def train(
     """
     stepper = make_optimizer(model, optimizer, weight_decay)
     held = zeros_of(model) if hold_zeros else []
-    criterion = partial(batch_loss, task, distillation)
+    criterion = partial(batch_loss, task, distillation, forward)
     modes = [(module, module.training) for module in model.modules()]
     with torch.random.fork_rng(), torch.enable_grad():
         steps = math.ceil(epochs * count_batches(task.batches("train")))
@@ -95,9 +96,12 @@ def schedule(done: float, warmup: float) -> float:
     return 0.05 + 0.95 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup))) / 2
 
 
-def batch_loss(task: Task, distillation: Distillation | None, outputs: Any, batch: Batch) -> Tensor:
-    """The task's loss of one batch, with the teacher's part if there is one."""
+def batch_loss(
+    task: Task, distillation: Distillation | None, run: Forward, model: nn.Module, batch: Batch
+) -> Tensor:
+    """The task's loss of a model on one batch, with the teacher's part if there is one."""
     inputs, targets = batch
+    outputs = run(model, inputs)
     own = task.loss(outputs, targets)
     return own if distillation is None else distillation(own, outputs, inputs)
 
@@ -111,7 +115,7 @@ def descend(
         ArithmeticError: the loss is not finite.
     """
     optimizer.zero_grad(set_to_none=True)
-    loss = loss_of(forward(model, batch[0]), batch)
+    loss = loss_of(model, batch)
     if not math.isfinite(loss.item()):
         raise ArithmeticError(f"training diverged: the loss is {loss.item()}; lower lr")
     loss.backward()  # type: ignore[no-untyped-call, unused-ignore]
@@ -136,10 +140,15 @@ def make_optimizer(
         {"params": [p for p in free if p.dim() < 2], "weight_decay": 0.0},
     ]
     if name == "adamw":
-        return torch.optim.AdamW(groups)
+        return torch.optim.AdamW(groups, fused=all(can_fuse(p) for p in free))
     if name == "sgd":
         return torch.optim.SGD(groups, lr=0.0, momentum=0.9, nesterov=True)
     raise UsageError(f"optimizer must be 'adamw' or 'sgd', got {name!r}")
+
+
+def can_fuse(parameter: nn.Parameter) -> bool:
+    """Whether AdamW can update it in one kernel: a tenth of the time on small models."""
+    return parameter.is_floating_point() and parameter.device.type in ("cpu", "cuda")
 
 
 def zeros_of(model: nn.Module) -> Held:

@@ -25,7 +25,7 @@ from hierprune.objectives.packing import load_state, save_state, stored_bytes
 from hierprune.pruners.calibration import Calibration, input_statistics
 from hierprune.pruners.dense import Dense
 from hierprune.pruners.plan import PruningPlan, Recovery
-from hierprune.pruners.schedules.course import Ears, train_to_plan
+from hierprune.pruners.schedules.course import Ears, Learning, train_to_plan
 from hierprune.pruners.tree_cache import find_tree
 from hierprune.studies.checkpoint import load_snapshot, save_snapshot
 from hierprune.task import Task
@@ -37,7 +37,7 @@ from .tidy import tidy
 HERE = Path(__file__).parent
 RATE = 3e-3
 DISTIL = 0.3
-DECAY = 0.05
+LEARNING = Learning(weight_decay=0.05, precision="bfloat16")
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def finish(point: Point, seed: int, setting: Setting) -> dict[str, Any]:
     file = setting.weights(point, seed).with_suffix(".unfinished")
     since = load_snapshot(file, mark) if file.exists() else None
     ears = Ears(passed=lambda snapshot: save_snapshot(snapshot, mark, file))
-    model, _ = train_to_plan(dense, plan, task, weight_decay=DECAY, ears=ears, since=since)
+    model, _ = train_to_plan(dense, plan, task, learning=LEARNING, ears=ears, since=since)
     assert isinstance(model, LeNet5)
     if point.granularity == "weight":
         tidy(model)

@@ -15,6 +15,7 @@ from hierprune.task import Task
 from .points import WHOLE, Widths
 
 BATCH = 128
+HELD_OUT = 10_000
 MOVE = MoveEach(degrees=12.0, zoom=0.15, shift=1.5)
 
 
@@ -23,17 +24,20 @@ def lenet5(widths: Widths = WHOLE, *, choosing: bool = False, data_dir: str | No
 
     Args:
         widths: of the network.
-        choosing: hold 5,000 training images out as val, to choose recipes by; else the model is
+        choosing: hold 10,000 training images out as val, to choose recipes by; else the model is
             trained on all 60,000, val is a part of them and says nothing.
         data_dir: a folder of the four IDX files.
     """
     splits = load_mnist(data_dir)
-    known = splits.train if choosing else joined(splits.train, splits.val)
+    known, val = joined(splits.train, splits.val), splits.val
+    if choosing:
+        rows = torch.arange(len(known.targets))
+        known, val = known.part(rows[:-HELD_OUT]), known.part(rows[-HELD_OUT:])
     return Task(
         name="lenet5",
         build_model=partial(LeNet5, *widths),
         train=replace(known, batch=BATCH, shuffle=True, prepare=replace(PIXELS, augment=MOVE)),
-        val=splits.val,
+        val=val,
         test=splits.test,
         data=splits.name,
     )

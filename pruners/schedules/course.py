@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import UsageError
-from ...task import Batch, Task, forward
+from ...task import Batch, Task
 from ..dense import Dense
 from ..distil import Distillation
 from ..plan import PruningPlan
+from ..precision import Precision, forward_in, lay_out
 from ..training import LossOf, batch_loss, count_batches, descend, make_optimizer
 from .curves import Schedule, schedule
 from .shape import Cuts, Masks, Shape, begin, restored
@@ -48,6 +49,19 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
+class Learning:
+    """How batches are learned from.
+
+    Attributes:
+        weight_decay: on parameters of two or more dimensions only.
+        precision: of forward passes; weights, optimiser and loss stay in single precision.
+    """
+
+    weight_decay: float = 1e-4
+    precision: Precision = "float32"
+
+
+@dataclass(frozen=True)
 class Ears:
     """Who hears of a course.
 
@@ -65,7 +79,7 @@ def train_to_plan(
     plan: PruningPlan,
     task: Task,
     *,
-    weight_decay: float = 1e-4,
+    learning: Learning | None = None,
     ears: Ears | None = None,
     since: Snapshot | None = None,
 ) -> tuple[nn.Module, PruningPlan]:
@@ -78,7 +92,7 @@ def train_to_plan(
         dense: what it starts from, and the teacher of distillation.
         plan: its recovery names schedule, epochs, rate and distillation.
         task: gives batches and loss.
-        weight_decay: on parameters of two or more dimensions only.
+        learning: what the plan does not say of how batches are learned from.
         ears: hear how it goes.
         since: go on from here.
 
@@ -95,7 +109,7 @@ def train_to_plan(
         torch.manual_seed(plan.seed)
         passes = count_batches(task.batches("train"))
         course = Course(dense, plan, task, curve, math.ceil(plan.recovery.epochs * passes))
-        course.weight_decay = weight_decay
+        course.learning = learning or Learning()
         course.start(since)
         while course.step < course.steps:
             before = course.step
@@ -132,7 +146,7 @@ class Course:
     curve: Schedule
     steps: int
     step: int = 0
-    weight_decay: float = 1e-4
+    learning: Learning = Learning()
     shape: Shape = field(init=False)
     stepper: torch.optim.Optimizer = field(init=False)
     loss_of: LossOf = field(init=False)
@@ -140,8 +154,9 @@ class Course:
     def start(self, since: Snapshot | None) -> None:
         """Prune what goes before training, or take up a snapshot."""
         weight = self.target.recovery.distil
-        teacher = Distillation(self.dense.model, weight) if weight else None
-        self.loss_of = partial(batch_loss, self.task, teacher)
+        run = forward_in(self.learning.precision)
+        teacher = Distillation(self.dense.model, weight, run) if weight else None
+        self.loss_of = partial(batch_loss, self.task, teacher, run)
         example = self.task.example()
         if since is None:
             self.adopt(begin(self.dense, self.target, example, self.densities(0.0)))
@@ -160,7 +175,8 @@ class Course:
         """Train this from now on."""
         self.shape = shape
         shape.model.train()
-        self.stepper = make_optimizer(shape.model, "adamw", self.weight_decay)
+        lay_out(shape.model, self.learning.precision)
+        self.stepper = make_optimizer(shape.model, "adamw", self.learning.weight_decay)
 
     def densities(self, done: float) -> dict[str, float]:
         """What stays of every group at that share of the run."""
@@ -193,7 +209,7 @@ class Course:
         """The gradient of the loss of a batch by every free parameter, by name."""
         model = self.shape.model
         free = {n: p for n, p in model.named_parameters() if p.requires_grad}
-        loss = self.loss_of(forward(model, batch[0]), batch)
+        loss = self.loss_of(model, batch)
         found = torch.autograd.grad(loss, list(free.values()), materialize_grads=True)
         return dict(zip(free, found, strict=True))
 

@@ -13,7 +13,7 @@ from hierprune.pruners.calibration import Calibration, input_statistics
 from hierprune.pruners.dense import Dense
 from hierprune.pruners.plan import PruningPlan, Recovery
 from hierprune.pruners.prune import at_density, counts
-from hierprune.pruners.schedules.course import Ears, Snapshot, train_to_plan
+from hierprune.pruners.schedules.course import Ears, Learning, Snapshot, train_to_plan
 from hierprune.pruners.schedules.curves import SCHEDULES, schedule
 from hierprune.pruners.training import train
 from hierprune.pruners.tree_cache import find_tree
@@ -108,6 +108,20 @@ def test_cuts_meet_the_widths_exactly(dense: Dense, name: str):
     )
     for name, units in found.keep.items():
         assert list(units) == sorted(set(units)), name
+
+
+@pytest.mark.parametrize("granularity", ["weight", "channel"])
+def test_half_the_precision_leads_to_the_same_plan(dense: Dense, granularity: str):
+    wanted = plan(dense, granularity, "gradual", distil=0.5)
+    models = [
+        train_to_plan(dense, wanted, TASK, learning=Learning(precision=precision))[0]
+        for precision in ("float32", "bfloat16")
+    ]
+    whole, halved = (
+        {n: int(p.count_nonzero()) for n, p in m.named_parameters() if p.dim() >= 2} for m in models
+    )
+    assert whole == halved
+    assert all(p.dtype == torch.float32 for p in models[1].parameters())
 
 
 @pytest.mark.parametrize(("granularity", "name"), [("weight", "rigl"), ("channel", "gradual")])
