@@ -1,13 +1,15 @@
-"""Settings that keep Ray quiet and private; Ray reads them from the environment."""
+"""Settings that keep Ray quiet, private and patient; Ray reads them from the environment."""
 
 from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeVar
 
 QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -20,6 +22,46 @@ QUIET = {
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_WARN_THRESHOLD_S": "1000000",
 }
+
+PATIENT = {
+    "RAY_gcs_server_port_wait_time_s": "300",
+    "RAY_worker_register_timeout_seconds": "600",
+    "RAY_agent_register_timeout_ms": "600000",
+}
+STARTS = 3  # some of Ray's waits, of half a minute, cannot be set: what it has read once is faster
+
+Started = TypeVar("Started")
+
+
+def patiently(start: Callable[[], Started], undo: Callable[[], None]) -> Started:
+    """What ``start`` returns, on a machine and a disk that may be slow or busy.
+
+    The files of Ray's servers are read before the clock of the first wait runs, and a start that
+    failed is undone and repeated.
+
+    Raises:
+        RuntimeError: it failed again and again.
+    """
+    read_servers()
+    with environment(PATIENT):
+        for _ in range(STARTS):
+            try:
+                return start()
+            except Exception as error:
+                undo()
+                last = error
+    message = f"Ray could not be started on this machine, tried {STARTS} times: {last}"
+    raise RuntimeError(f"{message}. --executor local needs no Ray") from last
+
+
+def read_servers() -> None:
+    """Bring Ray's servers, some 80 MB, into memory in one go, which a slow disk does best."""
+    package = find_spec("ray")
+    assert package is not None
+    assert package.origin is not None
+    for server in Path(package.origin).parent.glob("core/src/ray/*/*"):
+        if server.is_file():
+            server.read_bytes()
 
 
 @cache

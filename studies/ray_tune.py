@@ -31,8 +31,8 @@ from ray.tune.search import Searcher
 from ..errors import UsageError
 from .executor import Recipe, RecipeSpec, cannot_build, evaluate, failure
 from .guard import keep_prints, watchdog
-from .ray_settings import QUIET, environment, token
-from .reaper import reaped
+from .ray_settings import QUIET, environment, patiently, token
+from .reaper import end_users, reaped
 from .shipped import ROOT
 from .shipping import lay_out
 from .signals import handlers, put_back, same_handlers
@@ -359,18 +359,32 @@ def shared(executor: RayExecutor) -> Path:
 
 
 def start(executor: RayExecutor, scratch: Path) -> None:
-    """Start a cluster on this machine with room for the workers; it listens on loopback alone."""
+    """Start a cluster on this machine with room for the workers; it listens on loopback alone.
+
+    Raises:
+        RuntimeError: Ray could not be started.
+    """
+
+    def undo() -> None:
+        ray.shutdown()
+        end_users(scratch)
+
     with loopback(), same_handlers():  # Ray would exit at SIGTERM
-        ray.init(
-            address="local",
-            num_cpus=max(1, round(executor.workers * executor.resources.get("cpu", 1))),
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            object_store_memory=OBJECT_STORE_BYTES,
-            _node_ip_address="127.0.0.1",
-            _temp_dir=str(scratch),
-        )
+        patiently(lambda: start_once(executor, scratch), undo)
+
+
+def start_once(executor: RayExecutor, scratch: Path) -> None:
+    """One try."""
+    ray.init(
+        address="local",
+        num_cpus=max(1, round(executor.workers * executor.resources.get("cpu", 1))),
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        object_store_memory=OBJECT_STORE_BYTES,
+        _node_ip_address="127.0.0.1",
+        _temp_dir=str(scratch),
+    )
 
 
 @contextmanager

@@ -46,13 +46,18 @@ def users(folder: Path) -> list[int]:
     return sorted(found - {os.getpid(), os.getppid()})
 
 
+def end_users(folder: Path) -> None:
+    """Kill the processes with a file open below this folder."""
+    for pid in users(folder):
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
+
+
 def main(folder: Path) -> None:
     """Wait for the end of the launcher, then clean up."""
     if not sys.stdin.read():  # it was killed
         time.sleep(GRACE_SECONDS)
-    for pid in users(folder):
-        with contextlib.suppress(OSError):
-            os.kill(pid, signal.SIGKILL)
+    end_users(folder)
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 CLUSTER = Path(__file__).parents[2] / "benchmarks" / "cluster"
 if str(CLUSTER) not in sys.path:
@@ -17,3 +18,10 @@ def _same_path() -> Iterator[None]:
     before = list(sys.path)
     yield
     sys.path[:] = before
+
+
+@pytest.fixture(scope="module")
+def _ray_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Of the modules that run beside each other, one at a time has Ray clusters."""
+    with FileLock(tmp_path_factory.getbasetemp().parent / "ray.lock"):
+        yield

@@ -56,6 +56,7 @@ LONG = ["--trials", "4", "--seconds", "60"]
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("_ray_alone")
 @pytest.mark.parametrize("executor", ["local", "ray"])
 @pytest.mark.parametrize("how", ["requeue", "second signal"])
 def test_running_trials_go_back_at_once_and_are_not_counted(

@@ -3,35 +3,47 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import ray
 from chaos import Launcher, audit
 from ray.cluster_utils import Cluster
 
+from hierprune.studies.ray_settings import PATIENT, patiently
 from hierprune.studies.study import Study
 from hierprune.studies.verify_run import verify_run
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore"),
+    pytest.mark.usefixtures("_ray_alone"),
+]
 
 
 @pytest.fixture(scope="module")
-def nodes() -> Iterator[Cluster]:
+def nodes(_ray_alone: None) -> Iterator[Cluster]:
     """A cluster whose head runs no trials."""
-    found = Cluster(
-        initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}
-    )
+    head = {"num_cpus": 0, "include_dashboard": False}
+    found = patiently(lambda: Cluster(initialize_head=True, head_node_args=head), ray.shutdown)
     yield found
     found.shutdown()
 
 
+def node(cluster: Cluster) -> Any:
+    """One more machine, with a CPU."""
+    return patiently(lambda: cluster.add_node(num_cpus=1), lambda: None)
+
+
 def test_a_node_is_removed_while_trials_run(tmp_path: Path, nodes: Cluster) -> None:
-    doomed, other = nodes.add_node(num_cpus=1), nodes.add_node(num_cpus=1)
+    doomed, other = node(nodes), node(nodes)
     options = ["--trials", "20", "--seconds", "0.5", "--executor", "ray"]
     launcher = Launcher(tmp_path, [*options, "--address", nodes.address])
     launcher.start()
@@ -52,20 +64,24 @@ def blind(tmp_path: Path, nodes: Cluster) -> Iterator[Path]:
     probe = ["unshare", "--mount", "true"]
     if shutil.which("unshare") is None or subprocess.run(probe, capture_output=True).returncode:
         pytest.skip("hiding a folder from a process needs unshare(1) and root")
-    ray = Path(sys.executable).with_name("ray")
-    start = f"{ray} start --address={nodes.address} --num-cpus=1 --block --disable-usage-stats"
+    program = Path(sys.executable).with_name("ray")
+    start = f"{program} start --address={nodes.address} --num-cpus=1 --block --disable-usage-stats"
     script = f"mount -t tmpfs none {tmp_path} && exec {start}"
     log = tmp_path / "node.log"
     with log.open("wb") as output:
-        node = subprocess.Popen(
-            ["unshare", "--mount", "sh", "-c", script], stdout=output, stderr=output, cwd="/"
+        joined = subprocess.Popen(
+            ["unshare", "--mount", "sh", "-c", script],
+            stdout=output,
+            stderr=output,
+            cwd="/",
+            env=os.environ | PATIENT,
         )
     while "Ray runtime started" not in log.read_text():
-        assert node.poll() is None, log.read_text()
+        assert joined.poll() is None, log.read_text()
         time.sleep(0.1)
     yield log
-    node.terminate()
-    node.wait()
+    joined.terminate()
+    joined.wait()
 
 
 def test_a_task_in_a_file_runs_where_the_file_is_not(

@@ -11,9 +11,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from chaos import Launcher, orphans
+from chaos import Launcher, audit, orphans, run_to_end
 
-pytestmark = pytest.mark.slow
+from hierprune.studies.ray_settings import environment
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("_ray_alone")]
 
 
 def family(pid: int) -> set[int]:
@@ -59,6 +61,18 @@ def address(end: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     ip = ipaddress.ip_address(struct.pack(f"={len(words)}I", *words))
     mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
     return mapped or ip
+
+
+def test_a_machine_where_ray_does_not_start_is_told_in_a_sentence(tmp_path: Path) -> None:
+    launcher = Launcher(tmp_path, ["--trials", "4", "--executor", "ray"])
+    with environment({"RAY_gcs_server_port_wait_time_s": "0"}):
+        launcher.start()
+    assert launcher.wait() == 1
+    said = (tmp_path / "launchers.log").read_text()
+    assert "RuntimeError: Ray could not be started on this machine, tried 3 times" in said
+    assert orphans(tmp_path) == 0
+    run_to_end(Launcher(tmp_path, ["--trials", "4", "--seconds", "0"]))
+    assert audit(tmp_path).faults(expected=4) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])

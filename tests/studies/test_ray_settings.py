@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from hierprune.studies.ray_settings import environment, token
+from hierprune.studies.ray_settings import environment, patiently, token
+
+WAIT = "RAY_gcs_server_port_wait_time_s"
 
 
 def test_variables_are_set_for_a_while_and_the_users_own_stay(
@@ -34,3 +36,27 @@ def test_a_process_has_one_secret_unless_the_user_has_his_own(
     (tmp_path / ".ray").mkdir()
     (tmp_path / ".ray" / "auth_token").write_text("theirs")
     assert fresh() == {}
+
+
+def test_a_start_that_failed_is_undone_and_repeated() -> None:
+    done: list[str] = []
+
+    def start() -> int:
+        done.append(os.environ[WAIT])
+        if "undone" not in done:
+            raise TimeoutError("too slow")
+        return 7
+
+    assert patiently(start, lambda: done.append("undone")) == 7
+    assert done == ["300", "undone", "300"]
+
+
+def test_a_start_that_always_fails_is_one_error() -> None:
+    def start() -> None:
+        raise TimeoutError("too slow")
+
+    undone: list[int] = []
+    with pytest.raises(RuntimeError, match=r"tried 3 times: too slow\. --executor local needs no"):
+        patiently(start, lambda: undone.append(1))
+    assert len(undone) == 3
+    assert WAIT not in os.environ

@@ -23,11 +23,15 @@ from hierprune.studies.signals import clean_stop
 from hierprune.studies.storage import open_storage
 from hierprune.studies.trial import Outcome
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore"),
+    pytest.mark.usefixtures("_ray_alone"),
+]
 
 
 @pytest.fixture(scope="module")
-def _cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _cluster(_ray_alone: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """One private cluster for the tests of this module, which the executors then find running."""
     with cluster(RayExecutor(2, tmp_path_factory.mktemp("cluster"))):
         yield
