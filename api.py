@@ -31,6 +31,7 @@ def launch(
     min_density: float = 0.02,
     max_density: float = 0.9,
     align: int | str = 1,
+    int8: Sequence[str] = ("none",),
     strategy: str | Sampler = "default",
     max_epochs: float = 0.0,
     lr: float = 1e-3,
@@ -73,6 +74,8 @@ def launch(
             ``"random"``, ``"grid"``, or a sampler object of Optuna, which draws after the sweeps.
         align: widths of structures are multiples of it; ``"auto"`` finds one that the runtime
             likes, where latency is an objective.
+        int8: ``"none"``, ``"dynamic"``, ``"static"``, or several: what the recovered model may
+            become; latency then needs ``runtime="onnxruntime", latency="measured"``.
         max_epochs: fine-tune one plan in ten for up to so many epochs.
         lr: highest learning rate of fine-tuning.
         distil: weight of the dense model's outputs in the loss of fine-tuning, in [0, 1].
@@ -118,6 +121,7 @@ def launch(
             "budget": budget,
             "min_density": min_density,
             "max_density": max_density,
+            "int8": as_names(int8),
             "strategy": strategy if isinstance(strategy, str) else name_of(strategy),
             "max_epochs": max_epochs,
             "lr": lr,
@@ -125,6 +129,14 @@ def launch(
             "sequential": sequential,
             "seed": seed,
             "storage": storage,
+            "align": align,
+            "latency": latency,
+            "device": device,
+            "runtime": runtime,
+            "threads": threads,
+            "batch": batch,
+            "shape": shape,
+            "command": command,
         }
     )
     sampler = None if isinstance(strategy, str) else strategy

@@ -311,6 +311,17 @@ request_options = stacked(
         help="Keep widths in multiples of N; 'auto' finds by timing what the runtime likes.",
     ),
     click.option(
+        "--int8",
+        metavar="KINDS",
+        type=names,
+        default="none",
+        show_default=True,
+        shell_complete=words("none", "dynamic", "static"),
+        help="What a recovered model may become: 'none', or an int8 ONNX file ('dynamic': matrix "
+        "products and LSTMs; 'static': convolutions too), scored and stored as such; several by "
+        "commas are searched. Latency then needs --runtime onnxruntime --latency measured.",
+    ),
+    click.option(
         "--strategy",
         default="default",
         show_default=True,

@@ -105,6 +105,7 @@ def space_from(given: Mapping[str, Any]) -> SpaceOptions:
         min_density=given.get("min_density", default.min_density),
         max_density=given.get("max_density", default.max_density),
         align=align_from(given.get("align", 1)),
+        quantizations=tuple(given.get("int8", default.quantizations)),
     )
 
 

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from .live import say
 from .search.history import Record
-from .studies.card import bar, number
+from .studies.card import INT8, bar, number
 from .studies.compare import Comparison
 from .studies.export import Exported
 from .studies.picked import Picked
@@ -93,6 +93,10 @@ def show_front(study: Study) -> None:
         f"hypervolume {study.hypervolume():.4f}"
     )
     first = [Column("trial", ["dense", *(str(r.number) for r in records)])]
+    kinds = [r.plan.get("quantization", "none") for r in records]
+    quantized = sum(kind != "none" for kind in kinds)
+    if quantized:
+        first.append(Column("int8", ["", *kinds], False))
     shown = [o.name for o in record.objectives] + list(COSTS)
     measured = {o.name: measured_column(o, record, records) for o in record.measured}
     needed = first + [measured.pop(name) for name in dict.fromkeys(shown)]
@@ -106,6 +110,8 @@ def show_front(study: Study) -> None:
     )
     if LATENCY in record.names:
         say(latency_text(study, records))
+    if quantized:
+        say(f"int8: {quantized} of {len(records)} are quantised files; their scores are the files'")
     if set(COSTS) & set(shown):
         say("params and macs: shares of the dense model's, counted without what is zero")
 
@@ -183,6 +189,8 @@ def show_picked(picked: Picked, folder: Path | None) -> None:
     show(table(title, [Column("", heads, False), *columns]))
     if folder is not None:
         say(f"wrote {folder}; load it with: hierprune.load({str(folder)!r})")
+        if picked.file is not None:
+            say(f"these scores are those of {folder / INT8}; load gives the model before int8")
     else:
         say("nothing written; pass --out DIR to keep it")
 
@@ -250,7 +258,8 @@ def show_verified(found: Verified) -> None:
             [*map(number, found.measured.values()), f"{found.params:,}", f"{found.bytes:,}"],
         ),
     ]
-    show(table(f"{found.folder}, test split", columns))
+    form = ", int8 file" if found.int8 else ""
+    show(table(f"{found.folder}, test split{form}", columns))
     say("the model keeps its promise" if found.ok else "the scores are NOT those of the plan")
 
 

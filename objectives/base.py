@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ..task import Direction, Split, Streamed, Task, batch_size, forward
 from .modes import measuring
+from .onnx_model import OnnxModel
 
 
 @dataclass(frozen=True)
@@ -30,17 +31,30 @@ class Candidate:
     """One model under measurement, with the dense model and the task it belongs to.
 
     Objectives share its one pass over the data: the pass runs when the first quality is asked for.
+
+    Attributes:
+        model: what was pruned; its parameters and operations are counted.
+        dense: what it came from.
+        task: both belong to.
+        split: that qualities are measured on.
+        file: answers, is timed and is stored in the place of ``model``, where there is one.
     """
 
     model: nn.Module
     dense: nn.Module
     task: Task
     split: Split = "val"
+    file: OnnxModel | None = None
+
+    @property
+    def answers(self) -> nn.Module:
+        """What runs: the file where there is one, else the model."""
+        return self.model if self.file is None else self.file
 
     @cached_property
     def quality(self) -> Mapping[str, Measurement]:
         """Mean loss and mean of every metric over the split, by name (``"loss"`` and metrics)."""
-        return measure_quality(self.model, self.task, self.split)
+        return measure_quality(self.answers, self.task, self.split)
 
 
 @runtime_checkable

@@ -50,9 +50,10 @@ class Divergence:
 def answers(candidate: Candidate) -> list[tuple[Tensor, Tensor]]:
     """Outputs of the model and of dense, batch by batch; the first of several outputs."""
     found = []
-    with measuring(candidate.model, candidate.dense):
+    models = (candidate.answers, candidate.dense)
+    with measuring(*models):
         for inputs, _ in candidate.task.batches(candidate.split):
-            pair = (forward(m, inputs) for m in (candidate.model, candidate.dense))
+            pair = (forward(m, inputs) for m in models)
             first, second = (first_tensor(outputs) for outputs in pair)
             found.append((first, second))
     return found

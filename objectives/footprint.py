@@ -18,6 +18,7 @@ from .base import Candidate
 from .memo import once
 from .modes import measuring
 from .packing import pack, stored_bytes
+from .size import kept_bytes
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Size:
 
     def __call__(self, candidate: Candidate) -> float:
         """Bytes of the file."""
-        return float(stored_bytes(candidate.model.state_dict()))
+        return float(kept_bytes(candidate))
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,9 @@ class EntropyCoded:
         """Bytes of the dense file / bytes of the model's file through LZMA."""
         dense = candidate.dense
         whole = once(dense, "compression", lambda: stored_bytes(dense.state_dict(), sparse=False))
-        return whole / len(lzma.compress(pack(candidate.model.state_dict()).to_bytes()))
+        file = candidate.file
+        kept = pack(candidate.model.state_dict() if file is None else file.weights())
+        return whole / len(lzma.compress(kept.to_bytes()))
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,9 @@ class OnnxSize:
     direction: ClassVar[Direction] = "minimize"
 
     def __call__(self, candidate: Candidate) -> float:
-        """Bytes of the file for one sample."""
+        """Bytes of the file for one sample, or of the quantised one."""
+        if candidate.file is not None:
+            return float(len(candidate.file.content))
         return float(len(onnx_file.exported(candidate.model, candidate.task.example())))
 
 

@@ -79,7 +79,7 @@ class Latency:
         if candidate.model is candidate.dense:
             return Measurement(reference)
         times = compare(
-            self.setting, candidate.model, candidate.dense, inputs, seconds=self.seconds
+            self.setting, candidate.answers, candidate.dense, inputs, seconds=self.seconds
         )
         return scaled(ratio(times), reference)
 

@@ -90,18 +90,29 @@ def by_program(model: nn.Module, inputs: tuple[Tensor, ...]) -> bytes:
     return content
 
 
-def session(content: bytes, inputs: Inputs, threads: int) -> Callable[[], list[Any]]:
-    """An onnxruntime session on the CPU that runs these inputs at every call."""
+def open_session(content: bytes, threads: int) -> Any:
+    """An ``onnxruntime.InferenceSession`` on the CPU."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 3
-    run = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def feed(session: Any, tensors: tuple[Tensor, ...]) -> dict[str, Any]:
+    """What a session is given that takes these tensors in this order."""
+    names = (i.name for i in session.get_inputs())
+    return {n: t.numpy(force=True) for n, t in zip(names, tensors, strict=True)}
+
+
+def session(content: bytes, inputs: Inputs, threads: int) -> Callable[[], list[Any]]:
+    """A session that runs these inputs at every call, of a file of :func:`exported`."""
+    run = open_session(content, threads)
     tensors = tensors_of(inputs)
     values = dict(zip(names_of(tensors), tensors, strict=True))
-    feed = {i.name: values[i.name].numpy(force=True) for i in run.get_inputs()}
-    return lambda: list(run.run(None, feed))
+    fed = {i.name: values[i.name].numpy(force=True) for i in run.get_inputs()}
+    return lambda: list(run.run(None, fed))
 
 
 def check(model: nn.Module, content: bytes, inputs: Inputs) -> None:

@@ -35,7 +35,8 @@ class Robustness:
     """One metric of the task on disturbed inputs, with its 95 % interval.
 
     ``fgsm`` moves every input by one step along the sign of the loss's gradient in the model under
-    test: Goodfellow et al. 2015, arXiv:1412.6572, eq. (2).
+    test, of a quantised file in the model that it was made of: Goodfellow et al. 2015,
+    arXiv:1412.6572, eq. (2).
 
     Attributes:
         kind: one of :data:`KINDS`.
@@ -64,7 +65,7 @@ class Robustness:
                 yield self.disturb(candidate, inputs, targets, draw), targets
 
         disturbed_task = replace(task, val=disturbed)
-        return measure_quality(candidate.model, disturbed_task, "val")[self.metric]
+        return measure_quality(candidate.answers, disturbed_task, "val")[self.metric]
 
     def disturb(
         self, candidate: Candidate, inputs: Inputs, targets: Any, draw: torch.Generator

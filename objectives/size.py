@@ -51,7 +51,7 @@ class Compression:
     """How many times smaller the stored model is: the sizes of two files, headers included.
 
     The model is stored as :mod:`.packing` writes it, values and indices; dense is the same file
-    with every tensor whole.
+    with every tensor whole. Of a quantised file all that it holds counts, without its graph.
     """
 
     name: ClassVar[str] = "compression"
@@ -62,7 +62,14 @@ class Compression:
         """Bytes of dense / bytes of the model as stored."""
         dense = candidate.dense
         whole = once(dense, self.name, lambda: stored_bytes(dense.state_dict(), sparse=False))
-        return whole / stored_bytes(candidate.model.state_dict())
+        return whole / kept_bytes(candidate)
+
+
+def kept_bytes(candidate: Candidate) -> int:
+    """Bytes of what is stored of a candidate."""
+    if candidate.file is not None:
+        return candidate.file.stored_bytes()
+    return stored_bytes(candidate.model.state_dict())
 
 
 def count_params(model: nn.Module) -> int:

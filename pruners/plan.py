@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from ..errors import UsageError
+from ..errors import UsageError, unknown
 
 FORMAT = 1
+QUANTIZATIONS = ("none", "dynamic", "static")
+"""What a model may become once it is recovered: an int8 ONNX file, or nothing of the kind."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class PruningPlan:
         seed: of everything random in the trial.
         dense_sha256: of the dense weights that the plan was made for; ``""`` where unknown.
         keep: units kept by group, once they were ranked; ``None`` before, and for single weights.
+        quantization: one of :data:`QUANTIZATIONS`, where the ranges of activations are found:
+            ``"dynamic"`` as the file runs, ``"static"`` on training batches.
     """
 
     granularity: str
@@ -76,9 +80,12 @@ class PruningPlan:
     seed: int = 0
     dense_sha256: str = ""
     keep: Mapping[str, tuple[int, ...]] | None = None
+    quantization: str = "none"
 
     def __post_init__(self) -> None:
         """Check ranges."""
+        if self.quantization not in QUANTIZATIONS:
+            raise unknown("quantization", self.quantization, QUANTIZATIONS)
         if not 0 <= self.ratio < 1:
             raise UsageError(f"ratio must be in [0, 1), got {self.ratio}")
         for group, density in self.density.items():
@@ -114,7 +121,8 @@ class PruningPlan:
         if data.get("format") != FORMAT:
             raise UsageError(f"not a plan of format {FORMAT}: format is {data.get('format')!r}")
         try:
-            fields = {k: data[k] for k in cls.__dataclass_fields__}
+            fields = {k: data[k] for k in cls.__dataclass_fields__ if k != "quantization"}
+            fields["quantization"] = data.get("quantization", "none")
             keep = fields["keep"]
             fields["recovery"] = Recovery(**fields["recovery"])
             fields["keep"] = None if keep is None else {g: tuple(k) for g, k in keep.items()}

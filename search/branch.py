@@ -1,4 +1,4 @@
-"""One granularity ranked by one criterion: its widths, what they cost, and their parameters."""
+"""One way to prune and quantise: its widths, what they cost, and their parameters."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ ON_BASE = 0.75
 """Units of every group below which a split is the base allocation itself."""
 FAR = 5.0
 """Logits are cut off here for the model: 0.7 % or 99.3 % of a group."""
+Key = tuple[str, str, str]
+"""Granularity, criterion and quantisation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,12 +30,14 @@ class Branch:
         space: it is part of.
         granularity: of the units.
         criterion: that ranks them.
+        quantization: what becomes of the recovered model.
         roads: the base allocations by name, tabulated.
     """
 
     space: SearchSpace
     granularity: str
     criterion: str
+    quantization: str
     roads: Mapping[str, Road]
     _widths: dict[int, Ints] = field(default_factory=dict, repr=False)
     _tried: set[bytes] = field(default_factory=set, repr=False)
@@ -44,9 +48,15 @@ class Branch:
         return self.space.landscapes[self.granularity].cost
 
     @property
-    def key(self) -> tuple[str, str]:
-        """What a plan of this branch says of itself: granularity and criterion."""
-        return self.granularity, self.criterion
+    def key(self) -> Key:
+        """What a plan of this branch says of itself."""
+        return self.granularity, self.criterion, self.quantization
+
+    @property
+    def fixed(self) -> dict[str, Any]:
+        """The parameters that all its points share."""
+        named = {"granularity": self.granularity, "quantization": self.quantization}
+        return named | {f"{self.granularity}.criterion": self.criterion}
 
     def widths(self, record: Record) -> Ints:
         """The widths of a trial's plan, shape (G,); worked out once."""
@@ -100,9 +110,8 @@ class Branch:
 
     def parameters(self, widths: Ints) -> dict[str, Any]:
         """The point of the space that means these widths, as nearly as it can say."""
-        fixed = {"granularity": self.granularity, f"{self.granularity}.criterion": self.criterion}
         if self.space.options.kind == "flat":
-            return fixed | self.flat(widths)
+            return self.fixed | self.flat(widths)
         share = float(np.clip(self.shares(widths[None])[0], *self.span))
         logits = np.clip(self.logits(widths), -2 * FAR, 2 * FAR)
         bases = {
@@ -113,7 +122,7 @@ class Branch:
         own = {"density": share, "allocation": name, "local": "none"}
         if not self.on_base(widths, bases[name]):
             own |= self.local(logits - bases[name])
-        return fixed | {f"{self.granularity}.{k}": v for k, v in own.items()}
+        return self.fixed | {f"{self.granularity}.{k}": v for k, v in own.items()}
 
     def on_base(self, widths: Ints, base: Floats) -> bool:
         """Whether widths (G,) are those of a base allocation, but for rounding."""
@@ -125,10 +134,8 @@ class Branch:
         if self.space.options.kind == "flat":
             found = self.roads[name].at(np.array([share]))
             return self.parameters(widths_of(found, self.cost)[0])
-        own = {"density": share, "allocation": name, "local": "none", "criterion": self.criterion}
-        return {"granularity": self.granularity} | {
-            f"{self.granularity}.{k}": v for k, v in own.items()
-        }
+        own = {"density": share, "allocation": name, "local": "none"}
+        return self.fixed | {f"{self.granularity}.{k}": v for k, v in own.items()}
 
     def flat(self, widths: Ints) -> dict[str, float]:
         """Parameters of the flat space."""
@@ -152,13 +159,20 @@ class Branch:
 
 
 def branches(space: SearchSpace) -> tuple[Branch, ...]:
-    """Every granularity and criterion of a space."""
+    """Every granularity, criterion and quantisation of a space, the last one changing fastest."""
     options = space.options
     return tuple(
-        Branch(space, granularity, criterion, roads(space, granularity, criterion))
+        Branch(space, granularity, criterion, quantization, tables)
         for granularity in options.granularities
         for criterion in options.criteria[granularity]
+        for tables in (roads(space, granularity, criterion),)
+        for quantization in options.quantizations
     )
+
+
+def key_of(plan: Mapping[str, Any]) -> Key:
+    """The branch that a recorded plan belongs to."""
+    return plan["granularity"], plan["criterion"], plan.get("quantization", "none")
 
 
 def roads(space: SearchSpace, granularity: str, criterion: str) -> dict[str, Road]:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..pruners.cost import Ints
-from .branch import Branch, branches
+from .branch import Branch, Key, branches, key_of
 from .candidates import switches
 from .front import Floats, non_dominated
 from .goal import Goal
@@ -68,7 +68,7 @@ class Warm:
 
 @dataclass
 class Grid:
-    """Sweeps of all base allocations in turn, and nothing else.
+    """Sweeps of all base allocations in turn, each in all quantisations, and nothing else.
 
     Densities follow a low-discrepancy sequence, squared: more of them where plans are small.
     """
@@ -90,7 +90,9 @@ class Grid:
     def __call__(self, plans: Plans, index: int, seed: int) -> dict[str, Any]:
         """See :class:`Chooser`."""
         options = self.space.options
-        bases = [(b, name) for b in self._branches for name in b.roads]
+        kinds = len(options.quantizations)
+        rows = [self._branches[i : i + kinds] for i in range(0, len(self._branches), kinds)]
+        bases = [(b, name) for row in rows for name in row[0].roads for b in row]
         branch, name = bases[index % len(bases)]
         part = van_der_corput(index + 1) ** 2
         share = options.min_density + part * (options.max_density - options.min_density)
@@ -173,11 +175,11 @@ class LevelSwitches(ModelBased):
         return (branch, widths[random.integers(len(widths))]) if len(widths) else None
 
 
-def sorted_out(records: Sequence[Record]) -> Mapping[tuple[str, str], list[Record]]:
-    """Records by granularity and criterion."""
-    found: dict[tuple[str, str], list[Record]] = defaultdict(list)
+def sorted_out(records: Sequence[Record]) -> Mapping[Key, list[Record]]:
+    """Records by their branch."""
+    found: dict[Key, list[Record]] = defaultdict(list)
     for record in records:
-        found[record.plan["granularity"], record.plan["criterion"]].append(record)
+        found[key_of(record.plan)].append(record)
     return found
 
 

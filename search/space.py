@@ -15,10 +15,10 @@ from typing import Any, Literal
 import numpy as np
 import optuna
 
-from ..errors import UsageError
+from ..errors import UsageError, unknown
 from ..pruners.allocation import ALLOCATIONS, Path, fit
 from ..pruners.cost import CostModel, Floats, Ints
-from ..pruners.plan import PruningPlan, Recovery
+from ..pruners.plan import QUANTIZATIONS, PruningPlan, Recovery
 
 Kind = Literal["auto", "hierarchical", "flat", "global"]
 KINDS: tuple[Kind, ...] = ("auto", "hierarchical", "flat", "global")
@@ -63,6 +63,7 @@ class SpaceOptions:
         max_density: highest global density, in (0, 1].
         align: widths of structures are multiples of it; ``"auto"`` finds one that the runtime
             likes, where latency is an objective.
+        quantizations: what the recovered model may become, of ``QUANTIZATIONS``.
     """
 
     granularities: tuple[str, ...] = ("channel",)
@@ -85,9 +86,13 @@ class SpaceOptions:
     min_density: float = 0.02
     max_density: float = 0.9
     align: int | Literal["auto"] = 1
+    quantizations: tuple[str, ...] = ("none",)
 
     def __post_init__(self) -> None:
-        """Check densities."""
+        """Check densities and names."""
+        for name in self.quantizations:
+            if name not in QUANTIZATIONS:
+                raise unknown("kind of int8", name, QUANTIZATIONS)
         for name in ("min_density", "max_density"):
             if not 0 < getattr(self, name) <= 1:
                 raise UsageError(f"{name} must be in (0, 1], got {getattr(self, name)}")
@@ -125,6 +130,7 @@ class SpaceOptions:
         """The options that :meth:`to_json` wrote."""
         fields = dict(data)
         fields["granularities"] = tuple(data["granularities"])
+        fields["quantizations"] = tuple(data.get("quantizations", ("none",)))
         for name in ("criteria", "allocations"):
             fields[name] = {k: tuple(v) for k, v in data[name].items()}
         return cls(**fields)
@@ -153,6 +159,7 @@ class SearchSpace:
         options = self.options
         granularity = self.choose(trial, "granularity", options.granularities)
         self.choose(trial, f"{granularity}.criterion", options.criteria[granularity])
+        self.choose(trial, "quantization", options.quantizations)
         low, high = options.min_density, options.max_density
         landscape = self.landscapes[granularity]
         if options.kind == "flat":
@@ -216,6 +223,7 @@ class SearchSpace:
             recovery=self.recovery,
             seed=self.seed,
             dense_sha256=self.dense_sha256,
+            quantization=params.get("quantization", self.options.quantizations[0]),
         )
 
     def fitted(self, landscape: Landscape, base: tuple[str, str], own: Mapping[str, Any]) -> Ints:

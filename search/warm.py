@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from itertools import product
 from typing import Any
 
 from .space import SearchSpace
@@ -35,20 +36,15 @@ def sweep_point(
 
 
 def base_choices(space: SearchSpace) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every granularity, criterion and allocation, as fixed parameters without local offsets."""
+    """Every choice of names, as fixed parameters without local offsets."""
     options = space.options
     for granularity in options.granularities:
-        for criterion in options.criteria[granularity]:
-            for name in space.allocations(granularity):
-                yield (
-                    granularity,
-                    {
-                        "granularity": granularity,
-                        f"{granularity}.criterion": criterion,
-                        f"{granularity}.allocation": name,
-                        f"{granularity}.local": "none",
-                    },
-                )
+        for criterion, name, quantization in product(
+            options.criteria[granularity], space.allocations(granularity), options.quantizations
+        ):
+            fixed = {"granularity": granularity, "quantization": quantization}
+            own = {"criterion": criterion, "allocation": name, "local": "none"}
+            yield granularity, fixed | {f"{granularity}.{k}": v for k, v in own.items()}
 
 
 def van_der_corput(index: int) -> float:

@@ -29,6 +29,7 @@ from ..task import Task
 from .align import liked_multiple
 from .dense import default_cache, dense_model
 from .fingerprint import data_sha256
+from .int8 import try_int8
 from .latency import latency_of
 from .machine import machine
 from .pending import Pending
@@ -99,6 +100,7 @@ def prepare_study(folder: Path, pending: Pending, task: Task, progress: Progress
     request = replace(request, space=space)
     fill_saliency(dense, request.space, cache)
     landscapes(dense, request.space, request.recovery, cache, progress)
+    try_int8(dense, task, request.space.quantizations, progress)
     measures = with_latency(measures, request, dense, task, cache, progress)
     record = make_record(task, pending.source, request, dense, measures)
     record.save(folder)

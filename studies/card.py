@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 BAR = 20
 PICTURE = "kept.svg"
+INT8 = "model.int8.onnx"
+"""What is measured and shipped of a plan with a quantisation."""
 
 
 def card(picked: Picked, folder: Path) -> str:
@@ -37,10 +39,12 @@ def summary(picked: Picked) -> str:
     """The plan in one sentence."""
     record, plan = picked.record, picked.plan
     on = f" on {record.data}" if record.data else ""
+    kind = plan.quantization
+    int8 = "" if kind == "none" else f", then quantised to int8 ({kind} ranges of activations)"
     return (
         f"{plan.granularity} pruning of {record.task}{on}: {plan.ratio:.1%} of the {plan.budget} "
         f"removed, ranked by {plan.criterion}, split by {plan.allocation}, "
-        f"recovered by {recovery_text(picked)}."
+        f"recovered by {recovery_text(picked)}{int8}."
     )
 
 
@@ -48,7 +52,10 @@ def loading(picked: Picked, folder: Path) -> list[str]:
     """The code that runs it."""
     source = "" if picked.record.source is not None else ", task=task"
     load = f'model = hierprune.load("{folder.name}"{source})'
-    return ["```python", "import hierprune", load, "outputs = model(inputs)", "```"]
+    code = ["```python", "import hierprune", load, "outputs = model(inputs)", "```"]
+    if picked.file is None:
+        return code
+    return [f"The int8 model is `{INT8}`, for onnxruntime. What it was made of:", "", *code]
 
 
 def origin(picked: Picked) -> list[str]:

@@ -113,6 +113,7 @@ def decided(plan: PruningPlan) -> dict[str, str]:
         "criterion": plan.criterion,
         "allocation": plan.allocation,
         "epochs": f"{plan.recovery.epochs:g}",
+        "int8": plan.quantization,
     }
 
 

@@ -94,7 +94,9 @@ def missing(study: Study) -> Sequence[Record]:
 def confirmed(record: RunRecord, journey: Journey, trial: Record, seconds: float) -> Confirmed:
     """Time one trial's model beside dense."""
     setting, dense = record.latency.setting, journey.dense
-    model = bare_model(dense, PruningPlan.from_json(trial.plan))
+    plan = PruningPlan.from_json(trial.plan)
+    model = bare_model(dense, plan)
+    model = journey.file(model, plan) or model
     inputs = inputs_of(setting, journey.task, dense.model)
     times = compare(setting, model, dense.model, inputs, seconds=seconds, narrow=NARROW)
     found = ratio(times)

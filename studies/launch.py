@@ -22,6 +22,7 @@ from .confirm import confirm
 from .drive import drive
 from .executor import Executor, RecipeSpec
 from .fingerprint import data_sha256
+from .int8 import check_int8, check_packages
 from .ledger import Ledger
 from .local import LocalExecutor
 from .pending import Pending, is_pending, new_run
@@ -74,7 +75,7 @@ def launch_study(
     progress.note("loading the task")
     source, loaded = load(task)
     folder = new_folder(run, loaded.name)
-    objectives_to_measure(loaded, request)
+    check_int8(request, objectives_to_measure(loaded, request))
     check_task(loaded)
     if request.storage is not None:
         request = replace(request, storage=lasting_url(request.storage))
@@ -123,6 +124,7 @@ def resume_study(
         return begin_again(folder, trials, means, progress, task)
     record = RunRecord.load(folder)
     strategy(record.strategy, means.sampler)
+    check_packages(record.space.quantizations)
     progress.note("loading the task")
     task = task or task_of(record)
     check_task(task)

@@ -12,12 +12,13 @@ from typing import Any
 from torch import nn
 
 from ..errors import UsageError
+from ..objectives.onnx_model import OnnxModel
 from ..objectives.packing import load_state, save_state
 from ..pruners.plan import PruningPlan
 from ..pruners.prune import shrink
 from ..pruners.tree_cache import task_tree
 from ..task import Task
-from .card import PICTURE, card
+from .card import INT8, PICTURE, card
 from .changes import Change
 from .picks import note_pick
 from .run_record import RunRecord
@@ -49,6 +50,7 @@ class Picked:
         changes: what became of every layer.
         picture: of the units kept, as SVG.
         run: folder of the study, which remembers what was saved.
+        file: the quantised model, whose scores these then are; ``model`` is what it was made of.
     """
 
     trial: int
@@ -66,11 +68,13 @@ class Picked:
     changes: Sequence[Change] = ()
     picture: str = ""
     run: Path | None = None
+    file: OnnxModel | None = None
 
     def save(self, folder: str | Path) -> Path:
         """Write ``model.safetensors``, ``plan.json``, ``card.md`` and ``kept.svg``.
 
-        The folder is made where it is not there.
+        A quantised model is ``model.int8.onnx`` beside them. The folder is made where it is not
+        there.
 
         Raises:
             UsageError: the folder exists and holds something else.
@@ -79,6 +83,9 @@ class Picked:
         check_out(folder)
         folder.mkdir(parents=True, exist_ok=True)
         save_state(self.model.state_dict(), folder / WEIGHTS)
+        (folder / INT8).unlink(missing_ok=True)  # of another model that was here
+        if self.file is not None:
+            (folder / INT8).write_bytes(self.file.content)
         plan = self.plan.to_json() | {
             "trial": self.trial,
             "task": task_json(self.record),
@@ -185,6 +192,29 @@ def read_plan_file(path: Path) -> tuple[PruningPlan, dict[str, Any] | None]:
     except OSError as error:
         raise UsageError(f"cannot read the plan {path}: {error.strerror}") from error
     except (ValueError, AttributeError) as error:
+        raise UsageError(f"{path} is damaged: {error}") from error
+
+
+def read_int8(folder: Path, model: nn.Module, task: Task) -> OnnxModel:
+    """The quantised model of a picked folder.
+
+    Args:
+        folder: what :meth:`Picked.save` wrote.
+        model: what it was made of.
+        task: gives validation inputs.
+
+    Raises:
+        UsageError: there is none, it is damaged, or onnxruntime is not installed.
+    """
+    path = folder / INT8
+    if not path.is_file():
+        raise UsageError(f"the plan in {folder} is of a quantised model, and {INT8} is missing")
+    inputs, _ = next(iter(task.batches("val")))
+    try:
+        return OnnxModel(path.read_bytes(), model, inputs)
+    except ImportError as error:
+        raise UsageError(f'{path} needs {error.name}: pip install "hierprune[onnx]"') from error
+    except Exception as error:
         raise UsageError(f"{path} is damaged: {error}") from error
 
 

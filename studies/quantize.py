@@ -1,4 +1,4 @@
-"""A picked model in int8, as ONNX for onnxruntime, and what that does to its scores.
+"""A model in int8, as ONNX for onnxruntime, and what that does to its scores.
 
 Quantised outputs differ from the model's, so there is no tolerance to keep: the file is scored on
 the whole validation split, and that is what is said of it.
@@ -7,27 +7,27 @@ the whole validation split, and that is what is said of it.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
-from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
+from torch import nn
 
 from ..errors import UsageError, unknown
 from ..objectives.base import Measurement, measure_quality
 from ..objectives.modes import measuring
-from ..objectives.onnx_file import quiet
-from ..task import Inputs, Task, forward
-from .export import check_file, export_picked, failing
-from .export_formats import Run, find_format, read_onnx, tensors
+from ..objectives.onnx_file import feed, open_session, quiet, tensors_of
+from ..objectives.onnx_model import OnnxModel
+from ..pruners.calibration import Calibration
+from ..pruners.plan import QUANTIZATIONS
+from ..task import Inputs, Task
+from .card import INT8
+from .export import check_file, export_picked, failing, validation_inputs
+from .export_formats import find_format, trace, write_onnx
 from .picked import load, read_plan, task_for
 
-KINDS = ("dynamic", "static")
-FILE = "model.int8.onnx"
-CALIBRATION = 16  # batches of the train split whose ranges are taken
+KINDS = QUANTIZATIONS[1:]
 DYNAMIC = ("MatMul", "Gemm", "Attention", "LSTM")
 """What is quantised with ranges found as it runs; onnxruntime has no such int8 convolution."""
 
@@ -72,23 +72,55 @@ def export_int8(
     if kind not in KINDS:
         raise unknown("kind of int8", kind, KINDS)
     folder = Path(folder)
-    path = Path(out) if out is not None else folder / FILE
-    _, source = read_plan(folder)
+    path = Path(out) if out is not None else folder / INT8
+    plan, source = read_plan(folder)
     check_file(path, find_format("onnx"))
+    if plan.quantization != "none" and path.resolve() == (folder / INT8).resolve():
+        raise UsageError(
+            f"{path} is what was picked, in int8 already ({plan.quantization}); "
+            "choose another --out"
+        )
     task = task_for(folder, source, task)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as name:
         whole, draft = Path(name) / "whole.onnx", Path(name) / path.name
         exported = export_picked(folder, "onnx", whole, task)
         model = load(folder, task)
         with failing(f"int8 export of {folder}", ADVICE), quiet():
-            quantize(kind, whole, draft, task)
-            found = measure_quality(runner(read_onnx(draft), model, task), task, "val")
+            quantize(kind, whole, draft, calibration_inputs(Calibration.of(task)))
+            file = OnnxModel(draft.read_bytes(), model, validation_inputs(task)[0])
+            found = measure_quality(file, task, "val")
         size = draft.stat().st_size
         draft.replace(path)
     return Quantized(path, size, exported.bytes, found, measure_quality(model, task, "val"))
 
 
-def quantize(kind: str, whole: Path, draft: Path, task: Task) -> None:
+def quantized(model: nn.Module, kind: str, calibration: Calibration, task: Task) -> OnnxModel:
+    """A model in int8; the same model and calibration give the same file.
+
+    Args:
+        model: left as it is.
+        kind: see :func:`export_int8`.
+        calibration: whose inputs show the ranges of ``"static"``.
+        task: its validation inputs show which sizes differ.
+
+    Raises:
+        Exception: of many kinds, where it cannot be exported or quantised.
+    """
+    batches = validation_inputs(task)
+    with tempfile.TemporaryDirectory() as name, quiet():
+        whole, draft = Path(name) / "whole.onnx", Path(name) / "int8.onnx"
+        with measuring(model):
+            write_onnx(trace(model, batches), whole)
+        quantize(kind, whole, draft, calibration_inputs(calibration))
+        return OnnxModel(draft.read_bytes(), model, batches[0])
+
+
+def calibration_inputs(calibration: Calibration) -> list[Inputs]:
+    """The inputs of its batches."""
+    return [inputs for inputs, _ in calibration.batches]
+
+
+def quantize(kind: str, whole: Path, draft: Path, batches: Sequence[Inputs]) -> None:
     """Write the quantised form of an ONNX file."""
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_dynamic, quantize_static
 
@@ -96,7 +128,6 @@ def quantize(kind: str, whole: Path, draft: Path, task: Task) -> None:
     if kind == "dynamic":
         quantize_dynamic(whole, draft, op_types_to_quantize=list(DYNAMIC), **weights)
     else:
-        batches = [inputs for inputs, _ in islice(task.batches("train"), CALIBRATION)]
         quantize_static(
             whole,
             draft,
@@ -110,50 +141,11 @@ def quantize(kind: str, whole: Path, draft: Path, task: Task) -> None:
 class Feed:
     """Inputs by name, one batch at a time, as onnxruntime's calibration asks for them."""
 
-    def __init__(self, file: Path, batches: list[Inputs]) -> None:
-        import onnxruntime
-
-        session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-        self._names = [i.name for i in session.get_inputs()]
+    def __init__(self, file: Path, batches: Sequence[Inputs]) -> None:
+        self._session = open_session(file.read_bytes(), 1)
         self._batches = iter(batches)
 
     def get_next(self) -> dict[str, Any] | None:
         """The next batch; None after the last."""
         inputs = next(self._batches, None)
-        if inputs is None:
-            return None
-        arrays = (t.numpy(force=True) for t in tensors(as_plain(inputs)))
-        return dict(zip(self._names, arrays, strict=True))
-
-
-def as_plain(inputs: Inputs) -> Inputs:
-    """Mappings of any kind as a dict, whose tensors are found."""
-    return dict(inputs) if isinstance(inputs, Mapping) else inputs
-
-
-class Runner(nn.Module):
-    """A file at work in the place of a model: the same inputs, outputs nested the same way."""
-
-    def __init__(self, run: Run, leaves: list[Any], spec: TreeSpec) -> None:
-        super().__init__()
-        self._run, self._leaves, self._spec = run, leaves, spec
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """See :class:`Runner`."""
-        outputs = iter(self._run(kwargs or args))
-        found = [next(outputs) if isinstance(v, Tensor) else v for v in self._leaves]
-        return tree_unflatten(found, self._spec)
-
-
-def runner(run: Run, model: nn.Module, task: Task) -> Runner:
-    """The file at work, its outputs nested as the model nests them.
-
-    Raises:
-        UsageError: the validation split is empty.
-    """
-    first = next(iter(task.batches("val")), None)
-    if first is None:
-        raise UsageError(f"the val split of {task.name!r} is empty: its inputs are needed")
-    with measuring(model):
-        leaves, spec = tree_flatten(forward(model, first[0]))
-    return Runner(run, leaves, spec)
+        return None if inputs is None else feed(self._session, tensors_of(inputs))

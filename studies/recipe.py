@@ -15,6 +15,7 @@ from torch import nn
 from ..errors import UsageError
 from ..objectives.base import Candidate, Measurement, Objective, measure_quality
 from ..objectives.latency import Latency
+from ..objectives.onnx_model import OnnxModel
 from ..objectives.packing import load_state, save_state
 from ..objectives.registry import objective
 from ..pruners.dense import Dense
@@ -26,6 +27,7 @@ from ..pruners.training import train
 from ..task import Task
 from .latency import latency_of
 from .prepare import CACHE, Note, dense_of, fill_saliency, prepare, silent
+from .quantize import quantized
 from .run_record import FILE, RunRecord
 from .shipped import found
 from .source import TaskSource
@@ -65,8 +67,12 @@ class Journey:
             with timed(seconds, "train"):
                 self.train(model, trial.plan)
                 save_state(model.state_dict(), self.weights_file(trial.number))
+        file = None
+        if trial.plan.quantization != "none":
+            with timed(seconds, "quantize"):
+                file = self.file(model, trial.plan)
         with timed(seconds, "measure"):
-            values, interval = self.measure(model)
+            values, interval = self.measure(model, file)
         return Outcome(trial.number, values, interval, seconds, attempt=trial.attempt)
 
     def pruned(self, trial: Trial) -> tuple[nn.Module, PruningPlan]:
@@ -105,9 +111,17 @@ class Journey:
             distillation=teacher,
         )
 
-    def measure(self, model: nn.Module) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+    def file(self, model: nn.Module, plan: PruningPlan) -> OnnxModel | None:
+        """What the plan makes of a recovered model, if not itself; always the same file."""
+        if plan.quantization == "none":
+            return None
+        return quantized(model, plan.quantization, self.dense.calibration, self.task)
+
+    def measure(
+        self, model: nn.Module, file: OnnxModel | None = None
+    ) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
         """All objectives on the validation split, and the intervals of those that have one."""
-        candidate = Candidate(model, self.dense.model, self.task)
+        candidate = Candidate(model, self.dense.model, self.task, file=file)
         return measured(candidate, self.objectives)
 
     def weights_file(self, number: int) -> Path:

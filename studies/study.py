@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
+from torch import nn
 
 from ..errors import NoModelError, UsageError, unknown
 from ..objectives.base import Candidate
 from ..objectives.constraint import Constraint
 from ..objectives.latency import Latency
+from ..objectives.onnx_model import OnnxModel
 from ..search.front import coordinates, hypervolume, knee, non_dominated
 from ..search.history import Record, read
 from ..task import Task
@@ -183,7 +185,8 @@ class Study:
         journey = self.journey(task)
         frozen = self._book.trials()[chosen.number]
         model, plan = journey.rebuilt(to_trial(frozen))
-        test, test_interval = self.tested(journey, model)
+        file = journey.file(model, plan)
+        test, test_interval = self.tested(journey, model, file)
         dense_test, dense_test_interval = self.tested(journey, journey.dense.model)
         limits = where or self.record.where
         return Picked(
@@ -204,6 +207,7 @@ class Study:
             changes=changes(journey.dense.model, model),
             picture=kept_picture(journey.dense, model, plan),
             run=self.run,
+            file=file,
         )
 
     def choose(
@@ -248,11 +252,11 @@ class Study:
         return journey
 
     def tested(
-        self, journey: Journey, model: Any
+        self, journey: Journey, model: nn.Module, file: OnnxModel | None = None
     ) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
         """Every objective but latency on the test split, and the intervals."""
         objectives = [o for o in journey.objectives if o.name != Latency.name]
-        candidate = Candidate(model, journey.dense.model, journey.task, split="test")
+        candidate = Candidate(model, journey.dense.model, journey.task, "test", file)
         return measured(candidate, objectives)
 
 
@@ -270,6 +274,7 @@ def row_of(record: Record) -> dict[str, Any]:
         "ratio": record.plan.get("ratio"),
         "granularity": record.plan.get("granularity"),
         "allocation": record.plan.get("allocation"),
+        "quantization": record.plan.get("quantization", "none"),
         "seconds": sum(record.seconds.values()),
         **{f"density:{g}": d for g, d in density.items()},
     }

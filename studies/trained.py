@@ -106,7 +106,7 @@ class Wish:
             reconstruct=given.recovery.reconstruct,
             recalibrate=given.recovery.recalibrate,
         )
-        plan = replace(given, recovery=recovery, seed=self.seed, keep=None)
+        plan = replace(given, recovery=recovery, seed=self.seed, keep=None, quantization="none")
         return replace(at_densities(dense, plan, plan.density), dense_sha256=dense.sha256)
 
 

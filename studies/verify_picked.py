@@ -11,7 +11,7 @@ from typing import Any
 from ..objectives.base import measure_quality
 from ..objectives.packing import stored_bytes
 from ..task import Task
-from .picked import PLAN, load, read_plan, task_for
+from .picked import PLAN, load, read_int8, read_plan, task_for
 
 TOLERANCE = 1e-4
 """Relative; two machines differ in the last bits of a sum."""
@@ -27,6 +27,7 @@ class Verified:
         measured: the same, measured now.
         params: parameters of the model that are not zero.
         bytes: of the weights as stored.
+        int8: whether it was the quantised model that was measured.
     """
 
     folder: Path
@@ -34,6 +35,7 @@ class Verified:
     measured: Mapping[str, float]
     params: int
     bytes: int
+    int8: bool = False
 
     @property
     def ok(self) -> bool:
@@ -52,6 +54,7 @@ class Verified:
             "measured": dict(self.measured),
             "params": self.params,
             "bytes": self.bytes,
+            "int8": self.int8,
         }
 
 
@@ -62,15 +65,17 @@ def verify_picked(folder: str | Path, task: Task | None = None) -> Verified:
         UsageError: a file is missing, damaged or belongs to another model.
     """
     folder = Path(folder)
-    _, data = read_plan(folder)
+    plan, data = read_plan(folder)
     task = task_for(folder, data, task)
     model = load(folder, task)
-    measured = {n: m.value for n, m in measure_quality(model, task, "test").items()}
+    file = None if plan.quantization == "none" else read_int8(folder, model, task)
+    measured = {n: m.value for n, m in measure_quality(file or model, task, "test").items()}
     promised = json.loads((folder / PLAN).read_text()).get("test", {})
     return Verified(
         folder,
         {k: v for k, v in promised.items() if k in measured},
         measured,
         sum(int((p != 0).sum()) for p in model.parameters()),
-        stored_bytes(model.state_dict()),
+        stored_bytes(model.state_dict()) if file is None else file.stored_bytes(),
+        file is not None,
     )

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,15 +134,24 @@ def start(home: Path) -> Start:
     return process
 
 
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, dense_cache: Path) -> Path:
-    """A folder with ``stripes.py``, a finished study ``study`` and its knee in ``picked``."""
-    folder = tmp_path_factory.mktemp("finished")
+@contextmanager
+def at_home(folder: Path, dense_cache: Path) -> Iterator[None]:
+    """Work in a folder with ``stripes.py`` in it."""
     (folder / "stripes.py").write_text(TOY)
     path = list(sys.path)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HIERPRUNE_CACHE", str(dense_cache))
         patch.chdir(folder)
+        yield
+    sys.path[:] = path
+    forget(folder)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, dense_cache: Path) -> Path:
+    """A folder with ``stripes.py``, a finished study ``study`` and its knee in ``picked``."""
+    folder = tmp_path_factory.mktemp("finished")
+    with at_home(folder, dense_cache):
         study = hierprune.launch(
             "stripes.py:task",
             "study",
@@ -151,17 +161,44 @@ def finished(tmp_path_factory: pytest.TempPathFactory, dense_cache: Path) -> Pat
             workers=0,
         )
         study.pick().save("picked")
-    sys.path[:] = path
-    forget(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def quantized(tmp_path_factory: pytest.TempPathFactory, dense_cache: Path) -> Path:
+    """The like, of which some trials are int8 files; the first of them is in ``picked``."""
+    folder = tmp_path_factory.mktemp("quantized")
+    with at_home(folder, dense_cache):
+        study = hierprune.launch(
+            "stripes.py:task",
+            "study",
+            trials=4,
+            objectives=("accuracy", "compression"),
+            int8=("none", "static"),
+            strategy="grid",
+            max_epochs=1,
+            workers=0,
+        )
+        first = next(r for r in study.finished() if r.plan["quantization"] == "static")
+        study.pick(trial=first.number).save("picked")
+    return folder
+
+
+def spoilable(made: Path, home: Path) -> Path:
+    """A copy of one of these folders."""
+    shutil.copytree(made, home, dirs_exist_ok=True)
+    for file in (home / "study" / "run.json", home / "picked" / "plan.json"):
+        file.write_text(file.read_text().replace(str(made), str(home)))
+    return home
 
 
 @pytest.fixture
 def study(finished: Path, home: Path) -> Path:
     """The user's folder, with a study and a picked model in it that may be spoilt."""
-    shutil.copytree(finished, home, dirs_exist_ok=True)
-    record = home / "study" / "run.json"
-    record.write_text(record.read_text().replace(str(finished), str(home)))
-    plan = home / "picked" / "plan.json"
-    plan.write_text(plan.read_text().replace(str(finished), str(home)))
-    return home
+    return spoilable(finished, home)
+
+
+@pytest.fixture
+def int8_study(quantized: Path, home: Path) -> Path:
+    """The like, with int8 files."""
+    return spoilable(quantized, home)

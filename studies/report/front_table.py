@@ -49,7 +49,7 @@ def heads(view: View) -> list[str]:
     """Column heads."""
     names = [title(info) for info in columns(view)]
     limits = ["constraints"] if view.record.where else []
-    plan = ["removed", "granularity", "allocation", "criterion", "epochs", "seconds"]
+    plan = ["removed", "granularity", "allocation", "criterion", "int8", "epochs", "seconds"]
     return ["trial", *names, *limits, *plan]
 
 
@@ -70,7 +70,7 @@ def dense_row(view: View) -> Row:
     infos = columns(view)
     values = [cell_of(dense.values.get(o.name), dense.interval.get(o.name)) for o in infos]
     limits = [limit_cell(broken(view, dense.values))] if view.record.where else []
-    rest = [Cell("0 %", 0.0), *[Cell("", "")] * 3, Cell("", -1.0), Cell("", -1.0)]
+    rest = [Cell("0 %", 0.0), *[Cell("", "")] * 4, Cell("", -1.0), Cell("", -1.0)]
     return Row((Cell("dense", -1.0), *values, *limits, *rest), mark="dense")
 
 
@@ -129,10 +129,12 @@ def plan_cells(record: Record) -> list[Cell]:
     """What was decided, and what it cost."""
     plan = record.plan
     seconds, epochs = sum(record.seconds.values()), plan["recovery"]["epochs"]
+    int8 = plan.get("quantization", "none")
     words = [Cell(plan[k], plan[k]) for k in ("granularity", "allocation", "criterion")]
     return [
         Cell(f"{plan['ratio']:.1%} of {plan['budget']}", plan["ratio"]),
         *words,
+        Cell(int8, int8),
         Cell(f"{epochs:g}", epochs),
         Cell(duration(seconds), seconds),
     ]

@@ -21,7 +21,8 @@ class Told:
     Attributes:
         number: of the trial.
         values: everything measured, by name, and its ``seconds``; empty when it failed.
-        choices: of the plan: ratio, granularity, allocation, criterion, epochs, rung.
+        choices: of the plan: ratio, granularity, allocation, criterion, quantization,
+            epochs, rung.
         error: last line of what went wrong; ``""`` for a complete trial.
     """
 
@@ -66,6 +67,7 @@ def told(trial: FrozenTrial) -> Told:
     outcome = trial.user_attrs.get("outcome") or {}
     words = ("ratio", "granularity", "allocation", "criterion")
     choices = {name: record.plan[name] for name in words if name in record.plan}
+    choices["quantization"] = record.plan.get("quantization", "none")
     choices["epochs"] = record.plan.get("recovery", {}).get("epochs", 0.0)
     lines = str(outcome.get("error") or "").strip().splitlines() or [""]
     values = {**record.values, "seconds": sum(record.seconds.values())} if record.values else {}

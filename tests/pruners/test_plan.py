@@ -32,6 +32,7 @@ PLANS = st.builds(
     seed=st.integers(0, 2**31),
     dense_sha256=st.text("0123abcd", max_size=8),
     keep=st.none() | KEEPS,
+    quantization=st.sampled_from(["none", "dynamic", "static"]),
 )
 
 
@@ -42,6 +43,14 @@ def test_json_gives_an_equal_plan_back(plan):
     assert hash(again) == hash(plan)
     assert again.digest() == plan.digest()
     assert again.to_json() == plan.to_json()
+
+
+def test_a_plan_that_says_nothing_of_quantisation_has_none():
+    plan = PruningPlan("channel", "l1", "erk", 0.5, "units", {"a": 0.5})
+    old = {k: v for k, v in plan.to_json().items() if k != "quantization"}
+    assert PruningPlan.from_json(old) == plan
+    with pytest.raises(UsageError, match="did you mean 'static'"):
+        PruningPlan.from_json(old | {"quantization": "statc"})
 
 
 @given(plan=PLANS)

@@ -117,3 +117,19 @@ def test_constraints_draw_the_default_to_plans_that_hold(toy: ModuleType) -> Non
         values = [read(t).values for t in toy.play(proposer, 24)[8:]]
         counts.append(sum(v["accuracy"] >= 0.8 and v["params"] <= 0.6 for v in values))
     assert counts[1] >= counts[0] + 2
+
+
+@pytest.mark.parametrize("kind", ["hierarchical", "flat"])
+@pytest.mark.parametrize("name", ["default", "evolution", "tpe", "nsga2", "grid"])
+def test_every_strategy_tries_every_quantisation(toy: ModuleType, kind: str, name: str) -> None:
+    kinds = ("none", "dynamic", "static")
+    proposer = toy.make_proposer(30, 0.0, name, kind=kind, quantizations=kinds)
+    history = toy.play(proposer, 30)
+    assert {t.user_attrs["plan"]["quantization"] for t in history} == set(kinds)
+    assert len({str(t.params) for t in history}) == 30
+
+
+def test_one_quantisation_is_no_parameter(toy: ModuleType) -> None:
+    history = toy.play(toy.make_proposer(4, 0.0, "default", quantizations=("static",)), 4)
+    assert all("quantization" not in t.params for t in history)
+    assert {t.user_attrs["plan"]["quantization"] for t in history} == {"static"}

@@ -11,8 +11,8 @@ import torch
 
 import hierprune
 from hierprune.objectives.base import measure_quality
-from hierprune.studies.export_formats import read_onnx
-from hierprune.studies.quantize import Quantized, export_int8, runner
+from hierprune.objectives.onnx_model import OnnxModel
+from hierprune.studies.quantize import Quantized, export_int8
 from hierprune.studies.source import TaskSource
 
 onnx = pytest.importorskip("onnx")
@@ -40,7 +40,8 @@ def test_what_is_said_of_the_file_is_what_it_does(kind: str, study: Path) -> Non
     assert numbers[True] > 0
     assert numbers[False] == 0 or kind == "dynamic"
     task, model = TaskSource.parse("stripes.py:task").load(), hierprune.load("picked")
-    again = measure_quality(runner(read_onnx(said.path), model, task), task, "val")
+    inputs, _ = next(iter(task.batches("val")))
+    again = measure_quality(OnnxModel(said.path.read_bytes(), model, inputs), task, "val")
     assert again == said.quality
     assert said.float_quality == measure_quality(model, task, "val")
     assert said.quality["accuracy"].value >= said.float_quality["accuracy"].value - 0.1
