@@ -9,7 +9,7 @@ from .options import request_from, wish_from
 from .search.strategy import Sampler, name_of
 from .studies.launch import launch_study, resume_study
 from .studies.progress import Progress
-from .studies.request import Means
+from .studies.request import Changes, Means
 from .studies.source import TaskSource
 from .studies.study import Study
 from .studies.trained import Trained, train_plan
@@ -21,6 +21,8 @@ def launch(
     run: str | Path | None = None,
     *,
     trials: int = 60,
+    until: str = "",
+    patience: int = 0,
     objectives: Sequence[str] | None = None,
     where: Sequence[str] = (),
     granularity: Sequence[str] = ("channel",),
@@ -61,6 +63,9 @@ def launch(
         task: an object, or where to find one: ``"lenet5-mnist"``, ``"file.py:factory"``.
         run: folder of the study, new; default ``runs/TASK-DATE``.
         trials: plans to finish; failed ones do not count.
+        until: end when one model satisfies this, such as
+            ``"accuracy >= dense - 0.005 and macs <= 0.5"``.
+        patience: start no more plans when so many in a row brought no progress; 0 for any number.
         objectives: names, in order; default: the task's first metric, latency, compression.
         where: constraints such as ``"accuracy >= dense - 0.01"``; they guide the search.
         granularity: ``"channel"``, ``"weight"``, ``"2:4"``, ``"4x1"``, or several.
@@ -112,6 +117,8 @@ def launch(
     request = request_from(
         {
             "trials": trials,
+            "until": until,
+            "patience": patience,
             "objectives": None if objectives is None else as_names(objectives),
             "where": as_names(where),
             "granularity": as_names(granularity),
@@ -150,6 +157,8 @@ def resume(
     run: str | Path,
     *,
     trials: int | None = None,
+    until: str | None = None,
+    patience: int | None = None,
     executor: str = "local",
     workers: int | None = None,
     address: str | None = None,
@@ -166,6 +175,8 @@ def resume(
     Args:
         run: its folder.
         trials: new total of plans to finish; default as before.
+        until: see :func:`launch`; default as before, ``""`` for never.
+        patience: see :func:`launch`; default as before, 0 for any number.
         executor: see :func:`launch`; it may differ from before, like all that follow.
         workers: see :func:`launch`.
         address: see :func:`launch`.
@@ -184,7 +195,7 @@ def resume(
     means = Means(
         executor, workers, address, timeout, trial_timeout, as_names(track), on_stop, strategy
     )
-    return resume_study(run, trials, means, progress, task)
+    return resume_study(run, Changes(trials, until, patience), means, progress, task)
 
 
 def prune_task(

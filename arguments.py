@@ -255,6 +255,21 @@ setting_options = (
 )
 """What latency is measured on."""
 
+stop_options = stacked(
+    click.option(
+        "--until",
+        metavar="EXPR",
+        help="End when a model has this, such as 'accuracy >= dense - 0.005 and macs <= 0.5'.",
+    ),
+    click.option(
+        "--patience",
+        type=click.IntRange(0),
+        metavar="N",
+        help="Start no more plans when N of them in a row brought no progress; 0 for any number.",
+    ),
+)
+"""What ends a study before all its plans are finished; launch and resume take them."""
+
 request_options = stacked(
     click.option(
         "--run", type=click.Path(path_type=Path), help="New folder of the study. [runs/TASK-DATE]"

@@ -25,6 +25,7 @@ from .arguments import (
     prune_options,
     request_options,
     run_argument,
+    stop_options,
     task_argument,
     task_options,
 )
@@ -107,6 +108,7 @@ def write_first_task(model: str, data: str, out: Path, options: dict[str, Any]) 
 @cli.command()
 @task_argument
 @request_options
+@stop_options
 @task_options
 @means_options
 @config_option
@@ -122,6 +124,7 @@ def launch(task: str, run: Path | None, as_json: bool, **options: Any) -> None:
       hierprune launch lenet5-mnist
       hierprune launch my_task.py:task --trials 100 --objectives accuracy,macs
       hierprune launch my_task.py:task --where "accuracy >= dense - 0.01" --max-epochs 2
+      hierprune launch my_task.py:task --until "accuracy >= dense and macs <= 0.5" --patience 30
     """
     from .live import progress
     from .options import means_from, request_from
@@ -138,22 +141,36 @@ def launch(task: str, run: Path | None, as_json: bool, **options: Any) -> None:
 @cli.command()
 @run_argument
 @click.option("--trials", type=int, help="New total of plans to finish. [as before]")
+@stop_options
 @means_options
 @json_option
-def resume(run: Path, trials: int | None, as_json: bool, **options: Any) -> None:
+def resume(
+    run: Path,
+    trials: int | None,
+    until: str | None,
+    patience: int | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Go on with the study in RUN, after a stop or a crash of anything.
+
+    A study that ended early by --until or --patience goes on when these are changed; --until ""
+    and --patience 0 take them back.
 
     \b
     Examples:
       hierprune resume runs/first
       hierprune resume runs/first --trials 200 --workers 8
+      hierprune resume runs/first --patience 0
     """
     from .live import progress
     from .options import means_from
     from .studies.launch import resume_study
+    from .studies.request import Changes
 
+    changes = Changes(trials, until, patience)
     with progress(options["progress"]) as listener:
-        study = resume_study(run, trials, means_from(options), listener)
+        study = resume_study(run, changes, means_from(options), listener)
     finish(study, as_json)
 
 
@@ -167,7 +184,8 @@ def finish(study: Any, as_json: bool) -> None:
     else:
         show_front(study)
     done, asked = study.counts()["complete"], study.record.n_trials
-    if done < asked or study.interrupted:
+    open_plans = done < asked and study.stop() is None
+    if open_plans or study.interrupted:
         say(f"{done} of {asked} plans finished; go on with: hierprune resume {study.run}")
     elif not as_json:
         say(f"choose a model: hierprune pick {study.run} --prefer knee --out picked")

@@ -4,14 +4,16 @@ Every event has ``event`` and ``time`` (ISO 8601, UTC):
 
     note     text                            a step of the preparation
     share    done                            how far that step has come, in [0, 1]
-    study    task, data, objectives, where, dense, trials_asked           once, before any trial
+    study    task, data, objectives, where, dense, trials_asked, until, patience
+             once, before any trial
     trial    trial, rung, state, values, interval, seconds, kind, error   a trial was finished
     status   complete, asked, failed, running, waiting, rungs, promotions, front, hypervolume,
-             best, best_with_constraints, seconds, remaining_seconds, launchers, done
+             best, best_with_constraints, seconds, remaining_seconds, launchers, done, stopped,
+             agreement
 
 ``objectives`` are as in ``front --json``; ``state`` is ``"complete"`` or ``"failed"``; ``best``
 gives ``value`` and ``trial`` by objective. ``remaining_seconds`` and ``launchers`` are null where
-they are not known.
+they are not known. ``stopped`` and ``agreement`` are as in ``front --json``.
 """
 
 from __future__ import annotations
@@ -82,6 +84,8 @@ def study_fields(record: RunRecord) -> dict[str, Any]:
         "where": list(record.where),
         "dense": dict(record.dense.values),
         "trials_asked": record.n_trials,
+        "until": record.stop.until,
+        "patience": record.stop.patience,
     }
 
 
@@ -114,4 +118,6 @@ def status_fields(status: Status) -> dict[str, Any]:
         "remaining_seconds": status.remaining,
         "launchers": status.launchers,
         "done": status.done,
+        "stopped": None if status.stop is None else vars(status.stop),
+        "agreement": [vars(a) for a in status.agreements],
     }

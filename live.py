@@ -96,7 +96,8 @@ class Lines:
         tell_failure(status)
         finished = sum(status.counts["rungs"])
         expected = status.n_trials + status.promotions
-        if LINES * finished // expected == self._told and finished < expected:
+        over = finished >= expected or status.done
+        if LINES * finished // expected == self._told and not over:
             return
         self._told = LINES * finished // expected
         say(line(status))

@@ -10,6 +10,7 @@ from .objectives.latency import LatencyOptions
 from .objectives.runtime import Setting
 from .pruners.plan import Recovery
 from .search.space import SpaceOptions
+from .search.stopping import StopRules
 from .studies.devices import read_device
 from .studies.request import Means, Request
 from .studies.trained import Wish
@@ -37,6 +38,7 @@ def request_from(options: Mapping[str, Any]) -> Request:
         space=space_from(given),
         recovery=recovery_from(given),
         latency=latency_from(given),
+        stop=StopRules(given.get("until", ""), given.get("patience", 0)),
         **chosen,
     )
 

@@ -13,7 +13,7 @@ from rich.text import Text
 from .studies.card import number
 from .studies.progress import Best, Status
 from .studies.run_record import ObjectiveInfo
-from .studies.wording import duration
+from .studies.wording import agreement_words, duration
 
 BARS = "▁▂▃▄▅▆▇█"
 SPARK = 24
@@ -90,8 +90,8 @@ def spark(volumes: Sequence[float]) -> str:
     picked = [volumes[(i + 1) * len(volumes) // count - 1] for i in range(count)]
     if not picked or picked[-1] <= picked[0]:
         return ""
-    span = picked[-1] - picked[0]
-    return "".join(BARS[int((v - picked[0]) / span * (len(BARS) - 1))] for v in picked)
+    low, span = min(picked), max(picked) - min(picked)
+    return "".join(BARS[int((v - low) / span * (len(BARS) - 1))] for v in picked)
 
 
 def bests(status: Status) -> Table:
@@ -129,6 +129,10 @@ def state(status: Status) -> Text:
     text.append(f"{counts['failed']} failed", style="red" if counts["failed"] else "")
     if status.launchers is not None and not status.done:
         text.append(f"; {launchers(status.launchers)}")
+    if status.stop is not None:
+        text.append(f"\nended early: {status.stop.reason}")
+    if status.agreements:
+        text.append(f"\n{agreement_words(status.agreements)}", style="dim")
     if status.failure:
         text.append(f"\nlast failure: {status.failure}", style="red")
     return text
@@ -152,4 +156,6 @@ def line(status: Status) -> str:
         parts.append(f"failed {status.counts['failed']}")
     if status.remaining and not status.done:
         parts.append(f"about {duration(status.remaining)} left")
+    if status.stop is not None:
+        parts.append(f"ended early: {status.stop.reason}")
     return ", ".join(parts)

@@ -29,6 +29,7 @@ from .studies.study import Study
 from .studies.trained import Trained
 from .studies.verify_picked import Verified
 from .studies.verify_run import Audit
+from .studies.wording import agreement_words
 
 LATENCY = "latency"
 MARKS = {"faster": "", "slower": "SLOWER", "undecided": "~"}
@@ -108,12 +109,21 @@ def show_front(study: Study) -> None:
         f"{counts['complete']} plans finished (trials by rung: {rungs or 0}), "
         f"{counts['failed']} failed; scores on the validation split"
     )
+    for remark in (ended_text(study), agreement_words(study.agreements())):
+        if remark:
+            say(remark)
     if LATENCY in record.names:
         say(latency_text(study, records))
     if quantized:
         say(f"int8: {quantized} of {len(records)} are quantised files; their scores are the files'")
     if set(COSTS) & set(shown):
         say("params and macs: shares of the dense model's, counted without what is zero")
+
+
+def ended_text(study: Study) -> str:
+    """Why a study ended before all its plans were finished, if it did."""
+    stop = study.stop()
+    return "" if stop is None else f"ended early: {stop.reason}"
 
 
 def speed(study: Study, records: Sequence[Record]) -> list[Column]:
@@ -293,6 +303,7 @@ def show_audit(found: Audit) -> None:
     """What a run's record holds, and every fault in it."""
     rows = {
         "plans finished": f"{found.plans} of {found.asked}",
+        **({"ended early": found.stopped["reason"]} if found.stopped else {}),
         "trials complete": str(found.complete),
         "trials failed": str(found.failed),
         "running": str(found.running),

@@ -105,3 +105,19 @@ class Constraint:
         if not self.offset:
             return "dense"
         return f"dense {'-' if self.offset < 0 else '+'} {abs(self.offset)!r}"
+
+
+_AND = re.compile(r"\s+and\s+")
+
+
+def conjunction(text: str, known: Collection[str] | None = None) -> tuple[Constraint, ...]:
+    """The constraints of a text that joins them by ``and``; none of an empty text.
+
+    >>> [str(rule) for rule in conjunction("accuracy >= dense and macs <= 0.5")]
+    ['accuracy >= dense', 'macs <= 0.5']
+
+    Raises:
+        UsageError: a part is no constraint, or its objective is not among ``known``.
+    """
+    parts = _AND.split(text.strip()) if text.strip() else []
+    return tuple(Constraint.parse(part, known) for part in parts)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from optuna.trial import FrozenTrial
@@ -67,3 +69,52 @@ def read(trial: FrozenTrial) -> Record:
         seconds=outcome.get("seconds", {}),
         sampler=attributes.get("sampler", {}),
     )
+
+
+@dataclass
+class Endings:
+    """Gives every finished trial of a growing record once, in the order in which they ended."""
+
+    _looked: int = field(default=0, init=False)
+    _open: list[int] = field(default_factory=list, init=False)
+
+    def __call__(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+        """Those that ended since the last call, of all trials of the study by number."""
+        numbers = [*self._open, *range(self._looked, len(trials))]
+        self._looked = len(trials)
+        self._open = [n for n in numbers if not trials[n].state.is_finished()]
+        ended = [trials[n] for n in numbers if trials[n].state.is_finished()]
+        return sorted(ended, key=lambda t: (t.datetime_complete or datetime.min, t.number))
+
+
+@dataclass
+class Heights:
+    """The highest rung on which every plan has a result: there it is judged."""
+
+    _rungs: dict[str, int] = field(default_factory=dict, init=False)
+
+    def add(self, record: Record) -> None:
+        """Take note of a complete trial."""
+        plan = identity(record)
+        self._rungs[plan] = max(record.rung, self._rungs.get(plan, 0))
+
+    def current(self, record: Record) -> bool:
+        """Whether no complete trial of the same plan stands on a higher rung."""
+        return record.rung >= self._rungs[identity(record)]
+
+
+def identity(record: Record) -> str:
+    """What is the same for all trials of one plan, whatever their rung."""
+    plan = dict(record.plan)
+    plan["recovery"] = {**plan.get("recovery", {}), "epochs": 0.0}
+    return json.dumps(plan, sort_keys=True)
+
+
+def current(records: Sequence[Record]) -> list[Record]:
+    """The complete trials without those whose plan has a result on a higher rung."""
+    if all(r.rung == 0 for r in records):
+        return list(records)
+    heights = Heights()
+    for record in records:
+        heights.add(record)
+    return [r for r in records if heights.current(r)]

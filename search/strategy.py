@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -12,13 +12,13 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from ..errors import UsageError, unknown
-from ..pruners.plan import PruningPlan
 from .choosers import Chooser, Grid, LevelSwitches, ModelBased, Plans, Warm
 from .goal import Goal
-from .history import Reader, Record, read
+from .history import Reader, Record
 from .mirror import Mirror
+from .promotion import Promoter
 from .proposal import Proposal
-from .rungs import Finished, Rungs, promotable
+from .rungs import Rungs
 from .space import SearchSpace
 
 Sampler = optuna.samplers.BaseSampler
@@ -158,16 +158,18 @@ class Proposer:
     _mirror: Mirror = field(init=False)
     _read: Reader = field(init=False)
     _choose: Chooser = field(init=False)
+    _promote: Promoter = field(init=False)
 
     def __post_init__(self) -> None:
         """Start with an empty mirror."""
         self._mirror = Mirror(self.goal)
         self._choose = self.strategy.chooser(self.space, self.goal, self.rungs.n_trials)
         self._read = Reader()
+        self._promote = Promoter(self.goal, self.rungs)
 
     def __call__(self, trials: Sequence[FrozenTrial], fresh: bool) -> Proposal | None:
         """A new plan while the budget lasts, then promotions; None when nothing can start now."""
-        return self.new_plan(trials) if fresh else self.promotion(trials)
+        return self.new_plan(trials) if fresh else self._promote(trials)
 
     def new_plan(self, trials: Sequence[FrozenTrial]) -> Proposal:
         """What the chooser wants, or what the sampler suggests."""
@@ -204,48 +206,3 @@ class Proposer:
             else:
                 (failed if trial.state.is_finished() else running).append(record)
         return Plans(done, running, failed), begun
-
-    def promotion(self, trials: Sequence[FrozenTrial]) -> Proposal | None:
-        """The plan that most deserves the lowest rung with room, once the rung below is done."""
-        records = [self._read(t) for t in trials]
-        repeated = {r.retry_of for r in records}
-        for rung in range(1, len(self.rungs.epochs)):
-            below = [t for t, r in zip(trials, records, strict=True) if r.rung == rung - 1]
-            if any(not t.state.is_finished() for t in below):
-                return None
-            started = {r.parent for r in records if r.rung == rung and r.number not in repeated}
-            if len(started) >= self.rungs.sizes[rung]:
-                continue
-            chosen = self.deserving(below, started)
-            if chosen is not None:
-                return self.promote(chosen, rung)
-        return None
-
-    def deserving(
-        self, below: Sequence[FrozenTrial], started: set[int | None]
-    ) -> FrozenTrial | None:
-        """The best complete trial that has not gone up yet; equal plans go up once."""
-        by_number = {t.number: t for t in below if t.state == TrialState.COMPLETE}
-        gone_up = {digest(by_number[n]) for n in by_number if n in started}
-        finished = [Finished(n, self._read(t).values) for n, t in by_number.items()]
-        for number in promotable(finished, self.goal):
-            if number not in started and digest(by_number[number]) not in gone_up:
-                return by_number[number]
-        return None
-
-    def promote(self, trial: FrozenTrial, rung: int) -> Proposal:
-        """The same plan with the recovery of a rung."""
-        plan = PruningPlan.from_json(read(trial).plan)
-        recovery = replace(plan.recovery, epochs=self.rungs.epochs[rung])
-        return Proposal(
-            trial.params,
-            trial.distributions,
-            replace(plan, recovery=recovery),
-            rung=rung,
-            parent=trial.number,
-        )
-
-
-def digest(trial: FrozenTrial) -> str:
-    """What the trial's plan asks for, as a hash."""
-    return PruningPlan.from_json(read(trial).plan).digest()

@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_map
 from .. import __version__
 from ..errors import UsageError
 from ..objectives.base import Candidate, Objective
-from ..objectives.constraint import Constraint
+from ..objectives.constraint import Constraint, conjunction
 from ..objectives.latency import Latency
 from ..objectives.registry import defaults, is_quality, names, objective
 from ..pruners.cost import CostModel
@@ -71,7 +71,9 @@ def objectives_to_measure(task: Task, request: Request) -> list[Objective]:
         UsageError: an unknown objective, here or in a constraint.
     """
     chosen = request.objectives or defaults(task)
-    constrained = [Constraint.parse(text, names(task)).objective for text in request.where]
+    constraints = [Constraint.parse(text, names(task)) for text in request.where]
+    constraints += conjunction(request.stop.until, names(task))
+    constrained = [c.objective for c in constraints]
     wanted = dict.fromkeys([*chosen, *task.metrics, "loss", *ALWAYS, *constrained])
     return [objective(name, task) for name in wanted]
 
@@ -167,6 +169,7 @@ def make_record(
         seed=request.seed,
         storage=request.storage,
         latency=request.latency,
+        stop=request.stop,
         dense=dense_info(task, dense, measures),
         versions={"hierprune": __version__} | {p: importlib.metadata.version(p) for p in PACKAGES},
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),

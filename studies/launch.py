@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import UsageError, unknown
+from ..objectives.constraint import conjunction
 from ..objectives.latency import Latency
 from ..pruners.prune import check_choices
 from ..search.rungs import Rungs
@@ -29,7 +30,7 @@ from .pending import Pending, is_pending, new_run
 from .prepare import CACHE, landscapes
 from .progress import Progress, Silent, Status
 from .recipe import Journey, check_dense, given_task, open_journey, pack_task, task_of
-from .request import Means, Request, check_trials
+from .request import Changes, Means, Request
 from .run_record import RunRecord
 from .shipping import cargo
 from .signals import clean_stop
@@ -98,7 +99,7 @@ def resumable(folder: Path) -> Iterator[None]:
 
 def resume_study(
     run: str | Path,
-    trials: int | None = None,
+    changes: Changes | None = None,
     means: Means | None = None,
     progress: Progress | None = None,
     task: Task | None = None,
@@ -107,7 +108,7 @@ def resume_study(
 
     Args:
         run: its folder.
-        trials: new number of plans to finish; default: as before.
+        changes: what is asked for otherwise than before.
         means: what to run it with now.
         progress: hears what happens.
         task: needed when the study was given a Python object.
@@ -116,13 +117,12 @@ def resume_study(
         UsageError: the folder holds no study, or model or data are not those of the study.
         RuntimeError: nearly all trials fail.
     """
-    means, progress = means or Means(), progress or Silent()
+    changes, means, progress = changes or Changes(), means or Means(), progress or Silent()
     folder = Path(run)
-    if trials is not None:
-        check_trials(trials)
     if is_pending(folder):
-        return begin_again(folder, trials, means, progress, task)
+        return begin_again(folder, changes, means, progress, task)
     record = RunRecord.load(folder)
+    asked = changed(record, changes)
     strategy(record.strategy, means.sampler)
     check_packages(record.space.quantizations)
     progress.note("loading the task")
@@ -136,20 +136,33 @@ def resume_study(
         )
     journey = open_journey(folder, record, task, progress.note)
     check_dense(journey, record)
-    if trials is not None and trials != record.n_trials:
-        record = replace(record, n_trials=trials)
-        record.save(folder)
-    return go_on(Study(folder, record, task), means, progress, journey)
+    if asked != record:
+        asked.save(folder)
+    return go_on(Study(folder, asked, task), means, progress, journey)
+
+
+def changed(record: RunRecord, changes: Changes) -> RunRecord:
+    """The record of a study that is asked for otherwise.
+
+    Raises:
+        UsageError: ``until`` names what the study does not measure.
+    """
+    stop = changes.stop(record.stop)
+    conjunction(stop.until, record.names)
+    trials = record.n_trials if changes.trials is None else changes.trials
+    return replace(record, n_trials=trials, stop=stop)
 
 
 def begin_again(
-    folder: Path, trials: int | None, means: Means, progress: Progress, task: Task | None
+    folder: Path, changes: Changes, means: Means, progress: Progress, task: Task | None
 ) -> Study:
     """Prepare a study whose preparation was stopped, and run it."""
     pending = Pending.load(folder)
     strategy(pending.request.strategy, means.sampler)
-    if trials is not None:
-        pending = replace(pending, request=replace(pending.request, trials=trials))
+    request = pending.request
+    trials = request.trials if changes.trials is None else changes.trials
+    request = replace(request, trials=trials, stop=changes.stop(request.stop))
+    pending = replace(pending, request=request)
     progress.note("loading the task")
     task = task or given_task(pending.source, str(folder))
     check_task(task)
@@ -195,7 +208,13 @@ def go_on(study: Study, means: Means, progress: Progress, journey: Journey | Non
         clean_stop(stop),
         deadline(stop, late, means.timeout),
         Ledger(
-            storage, study.run, record.directions, proposer, record.n_trials, name=name
+            storage,
+            study.run,
+            record.directions,
+            proposer,
+            record.n_trials,
+            stopping=record.stopping(),
+            name=name,
         ) as ledger,
         track(means.track, study.run, record, progress) as tracking,
     ):

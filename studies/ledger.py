@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from ..search.proposal import Propose
+from ..search.stopping import Stop
 from ..task import Direction
 from . import records
 from .book import Book
@@ -37,6 +38,11 @@ MAX_ATTEMPTS = 3
 RECOVER_SECONDS = 30.0  # between two looks for dead launchers
 POLL_SECONDS = 0.01  # while another launcher holds the lock
 ALLOWED_FAILURES = 10  # plus three for every success
+
+
+def never(_: Sequence[FrozenTrial]) -> Stop | None:
+    """Ends no study before its plans are finished."""
+    return None
 
 
 class Ledger:
@@ -52,6 +58,7 @@ class Ledger:
         directions: by objective, in the order of the values.
         propose: the strategy.
         n_trials: plans to finish, failed ones not counted.
+        stopping: says from all trials whether the study is over before that.
         name: of the study in the storage; unique there.
 
     Raises:
@@ -66,9 +73,11 @@ class Ledger:
         propose: Propose,
         n_trials: int,
         *,
+        stopping: Callable[[Sequence[FrozenTrial]], Stop | None] = never,
         name: str = STUDY,
     ) -> None:
         self.n_trials = n_trials
+        self._stopping = stopping
         self._propose = propose
         self._objectives = tuple(directions)
         self._spool = Spool(run / "spool")
@@ -103,7 +112,10 @@ class Ledger:
             return self._ask_strategy(trials)
 
     def _ask_strategy(self, trials: Sequence[FrozenTrial]) -> Trial | None:
-        fresh = self._book.tally.plans() < self.n_trials
+        stop = self._stopping(trials)
+        if stop is not None and stop.rule == "until":
+            return None
+        fresh = stop is None and self._book.tally.plans() < self.n_trials
         proposal = self._propose(trials, fresh)
         if proposal is None:
             return None

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 from optuna.trial import FrozenTrial
 
+from ..search.rungs import Agreement
+from ..search.stopping import Stop
 from .run_record import RunRecord
 from .trial import Outcome
 
@@ -41,6 +43,8 @@ class Status:
             finished yet; ``None`` before the first trial.
         launchers: processes that work on it; ``None`` where nobody looked.
         failure: number and last line of the last trial that failed; ``""`` without one.
+        agreements: how well rungs predict the next, from rung 0.
+        stop: why it ended before all plans were finished; ``None`` while it did not.
     """
 
     record: RunRecord
@@ -58,6 +62,8 @@ class Status:
     remaining: float | None
     launchers: int | None
     failure: str
+    agreements: tuple[Agreement, ...] = ()
+    stop: Stop | None = None
 
     @property
     def finished(self) -> int:
@@ -71,10 +77,11 @@ class Status:
 
     @property
     def done(self) -> bool:
-        """Whether all plans are finished, nothing is open, and no promotion will come."""
+        """Whether all plans are finished or none will come, and nothing is open or to promote."""
         open_trials = self.counts["running"] + self.counts["waiting"]
         promoted = self.tuned >= self.promotions or self.launchers == 0
-        return self.counts["complete"] >= self.n_trials and promoted and not open_trials
+        planned = self.counts["complete"] >= self.n_trials or self.stop is not None
+        return planned and promoted and not open_trials
 
 
 class Progress(Protocol):

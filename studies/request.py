@@ -12,6 +12,7 @@ from ..objectives.constraint import Constraint
 from ..objectives.latency import LatencyOptions
 from ..pruners.plan import Recovery
 from ..search.space import SpaceOptions
+from ..search.stopping import StopRules
 from ..search.strategy import DEFAULT_STRATEGY, OBJECT, Sampler, strategy
 from .trackers.registry import check_trackers
 
@@ -35,6 +36,7 @@ class Request:
         seed: of everything random.
         storage: Optuna URL; ``None`` for a journal in the run folder.
         latency: how it is known of trials, and on what runtime.
+        stop: what ends the study before all its plans are finished.
     """
 
     objectives: tuple[str, ...] | None = None
@@ -47,6 +49,7 @@ class Request:
     seed: int = 0
     storage: str | None = None
     latency: LatencyOptions = field(default_factory=LatencyOptions)
+    stop: StopRules = field(default_factory=StopRules)
 
     def __post_init__(self) -> None:
         """Check what needs no task."""
@@ -74,6 +77,7 @@ class Request:
         fields["space"] = SpaceOptions.from_json(data["space"])
         fields["recovery"] = Recovery(**data["recovery"])
         fields["latency"] = LatencyOptions.from_json(data["latency"])
+        fields["stop"] = StopRules(**data.get("stop", {}))
         return cls(**fields)
 
 
@@ -123,3 +127,31 @@ def check_trials(trials: int) -> None:
     """Raise :class:`UsageError` unless there is at least one trial to run."""
     if trials < 1:
         raise UsageError(f"trials must be at least 1, got {trials}")
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a resume asks for otherwise; ``None`` leaves a thing as it was.
+
+    Attributes:
+        trials: plans to finish.
+        until: see :class:`StopRules`; ``""`` for never.
+        patience: see :class:`StopRules`; 0 for any number.
+    """
+
+    trials: int | None = None
+    until: str | None = None
+    patience: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check what needs no study."""
+        if self.trials is not None:
+            check_trials(self.trials)
+        self.stop(StopRules())
+
+    def stop(self, before: StopRules) -> StopRules:
+        """The rules of a study, changed."""
+        return StopRules(
+            before.until if self.until is None else self.until,
+            before.patience if self.patience is None else self.patience,
+        )

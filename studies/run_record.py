@@ -15,6 +15,7 @@ from ..pruners.plan import Recovery
 from ..search.front import Axis
 from ..search.goal import Goal
 from ..search.space import SpaceOptions
+from ..search.stopping import Stopping, StopRules
 from ..task import Direction
 from .source import TaskSource
 
@@ -84,6 +85,7 @@ class RunRecord:
         created: when, ISO 8601, UTC.
         machine: that prepared the study, in words.
         licence: of the data, as far as it is known.
+        stop: what ends it before all its plans are finished.
     """
 
     task: str
@@ -105,6 +107,7 @@ class RunRecord:
     created: str = ""
     machine: str = ""
     licence: str = ""
+    stop: StopRules = field(default_factory=StopRules)
 
     @property
     def directions(self) -> dict[str, Direction]:
@@ -125,6 +128,10 @@ class RunRecord:
         )
         constraints = tuple(Constraint.parse(text) for text in self.where)
         return Goal(axes, constraints, dense.values, frozenset(dense.guess))
+
+    def stopping(self) -> Stopping:
+        """What decides, trial by trial, whether the study ends early."""
+        return Stopping(self.stop, self.goal())
 
     def save(self, run: Path) -> None:
         """Write ``run.json``; readers see the old file or the whole new one."""
@@ -167,6 +174,7 @@ class RunRecord:
         fields["recovery"] = Recovery(**data["recovery"])
         fields["dense"] = DenseInfo(**dense)
         fields["latency"] = LatencyOptions.from_json(data.get("latency", BEFORE))
+        fields["stop"] = StopRules(**data.get("stop", {}))
         return cls(**fields)
 
 

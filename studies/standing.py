@@ -13,8 +13,9 @@ import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
 from ..search.front import Floats, coordinates, hypervolume, non_dominated
-from ..search.history import Record, read
-from ..search.rungs import Rungs
+from ..search.history import Endings, Heights, Record, read
+from ..search.rungs import Agreements, Rungs
+from ..search.stopping import Stop
 from .progress import Best, Status
 from .run_record import RunRecord
 from .trial import Outcome
@@ -34,8 +35,10 @@ class Standing:
     """
 
     record: RunRecord
-    _looked: int = 0
-    _open: list[int] = field(default_factory=list)
+    _endings: Endings = field(default_factory=Endings)
+    _heights: Heights = field(default_factory=Heights)
+    _agreements: Agreements = field(default_factory=Agreements)
+    _records: list[Record] = field(default_factory=list)
     _volumes: list[float] = field(default_factory=list)
     _best: dict[str, Best] = field(default_factory=dict)
     _allowed: dict[str, Best] = field(default_factory=dict)
@@ -44,28 +47,34 @@ class Standing:
     _until: datetime | None = None
     _failure: str = ""
     _ended: list[FrozenTrial] = field(default_factory=list)
+    _stop: Stop | None = None
 
     def __post_init__(self) -> None:
         self._goal = self.record.goal()
         self._points: Floats = coordinates(self._goal.axes, [])
+        self._stopping = self.record.stopping()
 
     def update(self, trials: Sequence[FrozenTrial]) -> None:
         """Take note of all trials of the study, by number."""
-        numbers = [*self._open, *range(self._looked, len(trials))]
-        self._looked = len(trials)
-        self._open = [n for n in numbers if not trials[n].state.is_finished()]
-        ended = [trials[n] for n in numbers if trials[n].state.is_finished()]
-        ended.sort(key=lambda t: (t.datetime_complete or datetime.min, t.number))
+        self._stop = self._judged(trials)
+        ended = self._endings(trials)
         for trial in ended:
             self._time(trial)
         complete = [t for t in ended if t.state == TrialState.COMPLETE]
         records = [read(t) for t in complete]
         for record, trial in zip(records, complete, strict=True):
             self._compare(record, trial)
+            self._agreements.add(record)
         size = -(-len(records) // CHUNKS) or 1
         for start in range(0, len(records), size):
             self._extend(records[start : start + size])
         self._ended += ended
+
+    def _judged(self, trials: Sequence[FrozenTrial]) -> Stop | None:
+        """Whether the study is over; a resume may have changed what ends it."""
+        if self._stopping.rules != self.record.stop:
+            self._stopping = self.record.stopping()
+        return self._stopping(trials)
 
     def _time(self, trial: FrozenTrial) -> None:
         outcome = trial.user_attrs.get("outcome") or {}
@@ -93,8 +102,16 @@ class Standing:
                     table[info.name] = Best(value, record.number)
 
     def _extend(self, records: Sequence[Record]) -> None:
-        new = coordinates(self._goal.axes, [r.values for r in records])
-        points = np.concatenate([self._points, new])
+        """The front with these too; a plan that went up a rung leaves its place below."""
+        self._records += records
+        for record in records:
+            self._heights.add(record)
+        if any(r.rung for r in records):
+            known = [r for r in self._records if self._heights.current(r)]
+            points = coordinates(self._goal.axes, [r.values for r in known])
+        else:
+            new = coordinates(self._goal.axes, [r.values for r in records])
+            points = np.concatenate([self._points, new])
         self._points = points[non_dominated(points)]
         self._volumes.append(hypervolume(self._points))
 
@@ -114,7 +131,12 @@ class Standing:
             launchers: that are at work, where somebody looked.
             telling: whether to name the trials that ended; else they wait for the next status.
         """
-        sizes = Rungs(self.record.max_epochs, self.record.n_trials).sizes
+        plans, agreements = counts["complete"], self._agreements.found()
+        if self._stop is None:
+            plans = max(plans, self.record.n_trials)
+        sizes = Rungs(self.record.max_epochs, self.record.n_trials).sizes(plans, agreements)
+        begun = sum(counts["rungs"][1:])
+        over = self._stop is not None and self._stop.rule == "until"
         at_once = counts["running"] + (outcome is not None)
         ended = tuple(self._ended) if telling else ()
         self._ended = self._ended[len(ended) :]
@@ -124,16 +146,18 @@ class Standing:
             ended=ended,
             counts=counts,
             n_trials=self.record.n_trials,
-            promotions=sum(sizes[1:]),
+            promotions=begun if over else max(begun, sum(sizes[1:])),
             hypervolume=self._volumes[-1] if self._volumes else 0.0,
             front=len(self._points),
             volumes=tuple(self._volumes),
             best=dict(self._best),
             allowed=dict(self._allowed),
             seconds=self._worked.total_seconds(),
-            remaining=self._remaining(counts["rungs"], sizes, at_once),
+            remaining=0.0 if over else self._remaining(counts["rungs"], sizes, at_once),
             launchers=launchers,
             failure=self._failure,
+            agreements=agreements,
+            stop=self._stop,
         )
 
     def _remaining(self, done: Sequence[int], sizes: Sequence[int], at_once: int) -> float | None:

@@ -18,7 +18,9 @@ from ..objectives.constraint import Constraint
 from ..objectives.latency import Latency
 from ..objectives.onnx_model import OnnxModel
 from ..search.front import coordinates, hypervolume, knee, non_dominated
-from ..search.history import Record, read
+from ..search.history import Record, current, read
+from ..search.rungs import Agreement, Agreements
+from ..search.stopping import Stop
 from ..task import Task
 from .book import Book
 from .changes import changes
@@ -80,6 +82,21 @@ class Study:
         """The complete trials, by number."""
         return [self.read(t) for t in self.frozen() if t.state == TrialState.COMPLETE]
 
+    def judged(self) -> list[Record]:
+        """The complete trials by number, every plan on the highest rung that it has reached."""
+        return current(self.finished())
+
+    def stop(self) -> Stop | None:
+        """Why no more plans are started though fewer than asked for are finished."""
+        return self.record.stopping()(self._book.trials())
+
+    def agreements(self) -> tuple[Agreement, ...]:
+        """How well every rung predicts the next, from rung 0."""
+        found = Agreements()
+        for record in sorted(self.finished(), key=lambda r: r.rung):
+            found.add(record)
+        return found.found()
+
     def read(self, trial: FrozenTrial) -> Record:
         """The record of a trial, with its confirmed latency where it has one."""
         return self.confirmation.applied(read(trial), self.dense_ms)
@@ -113,8 +130,11 @@ class Study:
         return pd.DataFrame(rows).set_index("trial") if rows else pd.DataFrame()
 
     def front_records(self) -> list[Record]:
-        """The non-dominated trials, from the best in the first objective down."""
-        records = self.finished()
+        """The non-dominated trials, from the best in the first objective down.
+
+        A plan that went up the rungs stands for itself there alone.
+        """
+        records = self.judged()
         axes = self.record.goal().axes
         points = coordinates(axes, [r.values for r in records])
         front = [i for i in np.flatnonzero(non_dominated(points))]
@@ -130,7 +150,7 @@ class Study:
     def hypervolume(self) -> float:
         """Hypervolume of the front: 1 = dense quality at no cost, 0 = nothing beyond guessing."""
         axes = self.record.goal().axes
-        return hypervolume(coordinates(axes, [r.values for r in self.finished()]))
+        return hypervolume(coordinates(axes, [r.values for r in self.judged()]))
 
     def _repr_html_(self) -> str:
         """As a notebook shows it."""
@@ -139,6 +159,7 @@ class Study:
 
     def to_json(self) -> dict[str, Any]:
         """The front and how it was found, the layout of ``front --json``."""
+        stop = self.stop()
         return {
             "run": str(self.run),
             "task": self.record.task,
@@ -147,6 +168,8 @@ class Study:
             "dense": dict(self.record.dense.values),
             "trials": self.counts(),
             "hypervolume": self.hypervolume(),
+            "stopped": None if stop is None else vars(stop),
+            "agreement": [vars(a) for a in self.agreements()],
             "front": [
                 {
                     "trial": r.number,
@@ -226,11 +249,10 @@ class Study:
                 raise UsageError(f"trial {trial} of {self.run} is not finished or does not exist")
             return finished[trial]
         dense = self.record.dense.values
-        feasible = [
-            r for r in finished.values() if all(c.holds(r.values, dense) for c in constraints)
-        ]
+        judged = current(list(finished.values()))
+        feasible = [r for r in judged if all(c.holds(r.values, dense) for c in constraints)]
         if not feasible:
-            raise NoModelError(self.nearest_miss(list(finished.values()), constraints))
+            raise NoModelError(self.nearest_miss(judged, constraints))
         return preferred(feasible, prefer, self.record)
 
     def nearest_miss(self, records: Sequence[Record], constraints: Sequence[Constraint]) -> str:

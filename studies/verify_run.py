@@ -6,7 +6,7 @@ import json
 import math
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,9 @@ from ..pruners.cost import CostModel
 from ..pruners.plan import PruningPlan
 from ..pruners.tree import ModelTree
 from ..search.history import read
+from ..search.promotion import Promoter
+from ..search.rungs import Rungs
+from ..search.stopping import Stop
 from .liveness import Observer
 from .mend import Fault, Mended, mend
 from .prepare import CACHE
@@ -45,6 +48,8 @@ class Audit:
         failed: trials that failed for good.
         running: trials that run.
         waiting: trials that wait.
+        stopped: rule and reason where a rule ended the study early; else ``None``.
+        done: whether no further plan will come, and no trial is open.
         found: everything that contradicts itself, and what a repair does about it.
         repaired: what a repair did.
     """
@@ -56,6 +61,8 @@ class Audit:
     failed: int
     running: int
     waiting: int
+    stopped: dict[str, str] | None
+    done: bool
     found: tuple[Fault, ...]
     repaired: tuple[Fault, ...] = ()
 
@@ -85,7 +92,8 @@ def verify_run(folder: str | Path) -> Audit:
     """
     run = Path(folder)
     with readable(run) as (study, mended):
-        counts, trials = study.counts(), study.frozen()
+        counts, trials, stop = study.counts(), study.frozen(), study.stop()
+        done = is_done(study, counts, stop)
     record = study.record
     faults = [
         *mended.faults,
@@ -107,8 +115,22 @@ def verify_run(folder: str | Path) -> Audit:
         failed=counts["failed"],
         running=counts["running"],
         waiting=counts["waiting"],
+        stopped=None if stop is None else {"rule": stop.rule, "reason": stop.reason},
+        done=done,
         found=tuple(faults),
     )
+
+
+def is_done(study: Study, counts: Mapping[str, Any], stop: Stop | None) -> bool:
+    """Whether a resume would start nothing."""
+    record = study.record
+    if counts["running"] or counts["waiting"]:
+        return False
+    if stop is None and counts["complete"] < record.n_trials:
+        return False
+    promoter = Promoter(record.goal(), Rungs(record.max_epochs, record.n_trials))
+    over = stop is not None and stop.rule == "until"
+    return over or promoter(study.frozen()) is None
 
 
 @contextmanager

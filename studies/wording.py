@@ -1,8 +1,11 @@
-"""Time in words."""
+"""Time, and how rungs agree, in words."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import dropwhile
+
+from ..search.rungs import SLICE, Agreement
 
 
 def duration(seconds: float) -> str:
@@ -21,3 +24,21 @@ def duration(seconds: float) -> str:
     parts = zip((days, hours, minutes, rest), ("d", "h", "min", "s"), strict=True)
     first_two = list(dropwhile(lambda part: not part[0], parts))[:2]
     return " ".join(f"{count} {unit}" for count, unit in first_two if count)
+
+
+def agreement_words(agreements: Iterable[Agreement]) -> str:
+    """How well rungs predict the next; empty where none has a next.
+
+    >>> agreement_words([Agreement(0, 12, 0.4)])
+    'losses on rungs 0 and 1 have rank correlation 0.40 (12 plans): 1.64 times as many go up'
+    """
+    return "; ".join(map(agreement_text, agreements))
+
+
+def agreement_text(found: Agreement) -> str:
+    """How well one rung predicts the next."""
+    which = f"losses on rungs {found.rung} and {found.rung + 1}"
+    if found.spearman is None:
+        return f"{which}: {found.pairs} plans, {SLICE} tell how well one predicts the other"
+    wider = f": {found.widening:.2f} times as many go up" if found.widening > 1 else ""
+    return f"{which} have rank correlation {found.spearman:.2f} ({found.pairs} plans){wider}"

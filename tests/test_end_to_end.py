@@ -31,7 +31,10 @@ Start = Callable[..., "subprocess.Popen[str]"]
 LAUNCH = (
     "launch stripes.py:task --run new --workers 0 --objectives accuracy,params --strategy random"
 )
-FRONT_KEYS = {"run", "task", "data", "objectives", "dense", "trials", "hypervolume", "front"}
+FRONT_KEYS = {
+    *("run", "task", "data", "objectives", "dense", "trials", "hypervolume", "front"),
+    *("stopped", "agreement"),
+}
 MODEL_KEYS = {"trial", "rung", "values", "interval", "plan", "seconds"}
 
 

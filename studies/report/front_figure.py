@@ -84,7 +84,7 @@ def best_line(view: View, x: ObjectiveInfo, y: ObjectiveInfo) -> go.Scatter:
     xs, ys = view.values(x.name), view.values(y.name)
     signs = [-1.0 if info.direction == "maximize" else 1.0 for info in (x, y)]
     points = np.stack([signs[0] * xs, signs[1] * ys], axis=1)
-    best = np.flatnonzero(non_dominated(points))
+    best = np.flatnonzero(view.judged)[non_dominated(points[view.judged])]
     best = best[np.argsort(points[best, 0])]
     return go.Scatter(
         x=xs[best],

@@ -75,10 +75,10 @@ def as_good(quality: ObjectiveInfo, dense: DenseInfo) -> tuple[float, str]:
 
 
 def reaches(view: View, quality: ObjectiveInfo, bar: float) -> np.ndarray:
-    """Which complete trials are at least that good, shape (records,)."""
+    """Which trials that stand for their plan are at least that good, shape (records,)."""
     values = view.values(quality.name)
     found: np.ndarray = values >= bar if quality.direction == "maximize" else values <= bar
-    return found
+    return found & view.judged
 
 
 def sentence(view: View, record: Record) -> str:

@@ -15,7 +15,7 @@ from plotly.offline import get_plotlyjs
 from ...errors import UsageError
 from ...search.front import hypervolume
 from ..study import Study
-from ..wording import duration
+from ..wording import agreement_words, duration
 from .choices import choices
 from .cost_table import costs
 from .failed import excluded, grouped
@@ -130,6 +130,7 @@ def context(view: View) -> dict[str, Any]:
         "heads": heads(view),
         "rows": rows(view) if view.records else [],
         "costs": costs(view),
+        "agreement": agreement_words(view.agreements),
         "taken": view.taken,
         "failures": failures[:SHOWN_FAILURES],
         "more_failures": max(0, len(failures) - SHOWN_FAILURES),
@@ -143,11 +144,14 @@ def tiles(view: View) -> list[tuple[str, str, str]]:
     counts, clock = view.counts, view.clock
     open_trials = counts["running"] + counts["waiting"]
     rungs = ", ".join(f"{n} on rung {i}" for i, n in enumerate(counts["rungs"]) if i > 0)
+    asked = f"{view.record.n_trials:,} asked for" if not rungs or view.stop else ""
+    volume = number(hypervolume(view.points[view.judged]))
+    ended = f"ended early: {view.stop.reason}" if view.stop else ""
     return [
         (
             f"{counts['complete']:,}",
             "plans finished",
-            rungs or f"{view.record.n_trials:,} asked for",
+            "; ".join(filter(None, (rungs, asked, ended))),
         ),
         (
             f"{counts['failed']:,}",
@@ -156,7 +160,7 @@ def tiles(view: View) -> list[tuple[str, str, str]]:
         ),
         (duration(clock.total), "of search", f"{duration(clock.work)} of work in all trials"),
         (f"{len(view.front):,}", "models on the front", ""),
-        (number(hypervolume(view.points)), "hypervolume", "1 = dense quality at no cost"),
+        (volume, "hypervolume", "1 = dense quality at no cost"),
     ]
 
 

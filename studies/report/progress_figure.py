@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from ...search.front import Floats, hypervolume, non_dominated
+from ...search.history import Heights
 from .theme import FRONT, base_layout
 from .view import View
 
@@ -19,7 +20,10 @@ UNITS = (("s", 1.0), ("min", 60.0), ("h", 3600.0), ("d", 86400.0))
 def progress_figures(view: View) -> dict[str, go.Figure]:
     """The curve over finished trials and over time."""
     counts = checkpoints(len(view.records))
-    volumes = growing_volume(view.points, counts)
+    if view.judged.all():
+        volumes = growing_volume(view.points, counts)
+    else:
+        volumes = judged_volume(view, counts)
     elapsed = [view.clock.elapsed[n - 1] for n in counts]
     unit, size = next((u, s) for u, s in reversed(UNITS) if elapsed[-1] >= 2 * s or s == 1.0)
     return {
@@ -46,8 +50,19 @@ def growing_volume(points: Floats, counts: Sequence[int]) -> list[float]:
     return volumes
 
 
+def judged_volume(view: View, counts: Sequence[int]) -> list[float]:
+    """The same where plans went up rungs: each counts where it stood highest by then."""
+    heights, volumes = Heights(), []
+    for before, count in zip([0, *counts], counts, strict=False):
+        for record in view.records[before:count]:
+            heights.add(record)
+        rows = [i for i, r in enumerate(view.records[:count]) if heights.current(r)]
+        volumes.append(hypervolume(view.points[rows]))
+    return volumes
+
+
 def curve(xs: Sequence[float], ys: Sequence[float], name: str) -> go.Figure:
-    """A staircase that never falls."""
+    """A staircase; it falls only where a plan was worse on a higher rung."""
     figure = go.Figure(layout=base_layout(height=340))
     figure.add_scatter(
         x=list(xs),

@@ -17,7 +17,9 @@ from ...errors import NoModelError, UsageError
 from ...pruners.profile import Profile
 from ...pruners.tree import ModelTree
 from ...search.front import Floats, coordinates, non_dominated
-from ...search.history import Record
+from ...search.history import Record, current
+from ...search.rungs import Agreement
+from ...search.stopping import Stop
 from ..confirmation import Confirmed
 from ..picks import picks
 from ..prepare import CACHE, read_profile
@@ -39,7 +41,9 @@ class View:
         records: what the strategy reads of them, in the same order.
         clock: seconds of work until each of them had ended.
         points: of the complete trials, to be minimised, shape (records, objectives).
-        front: indices of the non-dominated ones, from the best in the first objective down.
+        judged: which of them stand for their plan: on the highest rung that it has reached,
+            shape (records,).
+        front: indices of the non-dominated among those, from the best in the first objective down.
         pick: index of the one that ``pick`` takes when it is told nothing; ``None`` without one.
         taken: indices of those that were picked.
         failed: trials that failed for good.
@@ -47,6 +51,8 @@ class View:
         profiles: one-layer sensitivities by granularity and criterion, where they were measured
             and the cache still has them.
         confirmed: what was measured of the front's latency, by trial.
+        stop: why it ended early, if it did.
+        agreements: how well rungs predict the next, from rung 0.
     """
 
     run: str
@@ -57,6 +63,7 @@ class View:
     records: tuple[Record, ...]
     clock: Clock
     points: Floats
+    judged: NDArray[np.bool_]
     front: tuple[int, ...]
     pick: int | None
     taken: tuple[int, ...]
@@ -64,6 +71,8 @@ class View:
     tree: ModelTree | None
     profiles: Mapping[tuple[str, str], Profile]
     confirmed: Mapping[int, Confirmed]
+    stop: Stop | None
+    agreements: tuple[Agreement, ...]
 
     @classmethod
     def of(cls, study: Study) -> View:
@@ -75,7 +84,9 @@ class View:
         complete = [t for t in trials if t.state == TrialState.COMPLETE]
         records = tuple(study.read(t) for t in complete)
         points = coordinates(study.record.goal().axes, [r.values for r in records])
-        front = np.flatnonzero(non_dominated(points))
+        numbers = {r.number for r in current(records)}
+        judged = np.array([r.number in numbers for r in records], np.bool_)
+        front = np.flatnonzero(judged)[non_dominated(points[judged])]
         tree, chosen = tree_of(study), picks(study.run)
         return cls(
             run=str(study.run),
@@ -86,6 +97,7 @@ class View:
             records=records,
             clock=Clock.of(trials),
             points=points,
+            judged=judged,
             front=tuple(int(i) for i in sorted(front, key=lambda i: points[i, 0])),
             pick=picked(study, records),
             taken=tuple(i for i, r in enumerate(records) if r.number in chosen),
@@ -93,6 +105,8 @@ class View:
             tree=tree,
             profiles=profiles_of(study, tree) if tree else {},
             confirmed=study.confirmation.trials,
+            stop=study.stop(),
+            agreements=study.agreements(),
         )
 
     @property

@@ -94,7 +94,7 @@ def score(proposal: Proposal) -> dict[str, float]:
     """A made-up truth: accuracy falls with the share removed, less after training."""
     kept = 1 - proposal.plan.ratio
     accuracy = 0.9 * (1 - (1 - kept) ** 4) + 0.01 * proposal.plan.recovery.epochs
-    return {"accuracy": accuracy, "params": kept, "macs": kept}
+    return {"accuracy": accuracy, "loss": 1 - accuracy, "params": kept, "macs": kept}
 
 
 def told(

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hierprune.search.front import coordinates, non_dominated
-from hierprune.search.rungs import Finished, Rungs, promotable
+from hierprune.search.history import Record
+from hierprune.search.rungs import Agreement, Agreements, Finished, Rungs, promotable
 
 VALUES = st.tuples(st.integers(0, 9), st.integers(1, 9)).map(
     lambda v: {"accuracy": v[0] / 10, "params": v[1] / 10}
@@ -20,8 +21,8 @@ VALUES = st.tuples(st.integers(0, 9), st.integers(1, 9)).map(
 def test_ladders_grow_by_four(epochs: float, ladder: tuple[float, ...]) -> None:
     rungs = Rungs(epochs, 100)
     assert rungs.epochs == ladder
-    assert rungs.sizes[0] == 100
-    assert len(rungs.sizes) == len(ladder)
+    assert rungs.sizes(100)[0] == 100
+    assert len(rungs.sizes(100)) == len(ladder)
 
 
 @given(epochs=st.floats(0, 500), n_trials=st.integers(1, 5000))
@@ -30,8 +31,9 @@ def test_rungs_narrow_as_they_get_dearer(epochs: float, n_trials: int) -> None:
     assert list(rungs.epochs) == sorted(set(rungs.epochs))
     assert rungs.epochs[0] == 0
     assert rungs.epochs[-1] == epochs
-    assert list(rungs.sizes) == sorted(rungs.sizes, reverse=True)
-    assert min(rungs.sizes) >= 1
+    sizes = rungs.sizes(n_trials)
+    assert list(sizes) == sorted(sizes, reverse=True)
+    assert min(sizes) >= 1
 
 
 @given(rows=st.lists(VALUES, max_size=12))
@@ -74,3 +76,60 @@ def test_plans_near_a_constraint_on_quality_go_up_first(toy: ModuleType) -> None
     order = promotable(trials, goal)
     assert set(order[:2]) == {4, 5}
     assert order[2:] == [3, 2, 1, 0]
+
+
+def pairs(rungs: list[tuple[float, float, float]]) -> list[Record]:
+    """Plans on rung 0 and the same on rung 1: density, loss on either."""
+    found = []
+    for i, (density, low, high) in enumerate(rungs):
+        for rung, loss in enumerate((low, high)):
+            plan = {"ratio": 1 - density}
+            number, parent = 2 * i + rung, 2 * i if rung else None
+            found.append(Record(number, rung, parent, None, plan, {"loss": loss}, {}, {}, {}))
+    return found
+
+
+def agreement(rungs: list[tuple[float, float, float]]) -> Agreement:
+    told = Agreements()
+    for record in pairs(rungs):
+        told.add(record)
+    (found,) = told.found()
+    return found
+
+
+def test_a_rung_that_keeps_the_order_agrees_and_one_that_turns_it_around_does_not() -> None:
+    kept = agreement([(0.2, i, 10 * i) for i in range(6)])
+    turned = agreement([(0.2, i, -i) for i in range(6)])
+    assert (kept.rung, kept.pairs, kept.spearman) == (0, 6, 1.0)
+    assert turned.spearman == -1.0
+    assert kept.widening == 1.0
+    assert turned.widening == 2.5
+
+
+def test_three_plans_tell_nothing() -> None:
+    found = agreement([(0.2, i, -i) for i in range(3)])
+    assert found.spearman is None
+    assert found.widening == 1.0
+
+
+def test_only_plans_of_similar_density_are_compared() -> None:
+    small = [(0.1, 2.0 + i, 2.0 - i / 10) for i in range(4)]
+    large = [(0.8, i / 10, 0.9 - i / 10) for i in range(4)]
+    assert agreement(small + large).spearman == -1.0
+
+
+def test_losses_that_are_all_equal_predict_nothing() -> None:
+    assert agreement([(0.2, 1.0, i) for i in range(5)]).spearman == 0.0
+
+
+@given(st.floats(-1, 1), st.integers(1, 5000), st.sampled_from([1.0, 4.0, 30.0]))
+def test_more_plans_go_up_where_a_rung_predicts_badly_but_never_all(
+    spearman: float, plans: int, epochs: float
+) -> None:
+    rungs = Rungs(epochs, plans)
+    usual = rungs.sizes(plans)
+    wide = rungs.sizes(plans, [Agreement(r, 9, spearman) for r in range(len(usual) - 1)])
+    assert all(a <= b for a, b in zip(usual, wide, strict=True))
+    assert (wide == usual) if spearman >= 0.7 else True
+    assert wide[1] <= max(1, plans / 4)
+    assert list(wide) == sorted(wide, reverse=True)

@@ -92,7 +92,7 @@ def test_constraints_draw_the_sampler_to_plans_that_hold(toy: ModuleType, name: 
 def test_promotions_fill_the_rungs_and_no_more(toy: ModuleType) -> None:
     history = toy.play(toy.make_proposer(40, 4.0), 40)
     rungs = [read(t).rung for t in history]
-    assert [rungs.count(r) for r in range(3)] == list(Rungs(4.0, 40).sizes)
+    assert [rungs.count(r) for r in range(3)] == list(Rungs(4.0, 40).sizes(40))
     assert rungs == sorted(rungs)
     for trial in history:
         record = read(trial)
@@ -139,7 +139,7 @@ def test_rungs_are_never_overfull_whatever_fails(toy: ModuleType, seed: int, epo
         history.append(toy.told(proposal, len(history), values))
         plans += proposal.rung == 0 and values is not None
     records = [read(t) for t in history]
-    for rung, size in list(enumerate(Rungs(epochs, 24).sizes))[1:]:
+    for rung, size in list(enumerate(Rungs(epochs, 24).sizes(24)))[1:]:
         parents = [r.parent for r in records if r.rung == rung]
         assert len(parents) == len(set(parents)) <= size
         assert all(history[p].state == TrialState.COMPLETE for p in parents)

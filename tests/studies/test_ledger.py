@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -14,10 +16,13 @@ from toy import DIRECTIONS, proposer
 
 from hierprune.errors import UsageError
 from hierprune.search.proposal import Propose
+from hierprune.search.stopping import Stop
 from hierprune.studies.ledger import ALLOWED_FAILURES, MAX_ATTEMPTS, Ledger
 from hierprune.studies.spool import Spool
 from hierprune.studies.storage import JOURNAL, open_storage
 from hierprune.studies.trial import Outcome, Trial
+
+Stopping = Callable[[Sequence[FrozenTrial]], Stop | None]
 
 
 def open_ledger(run: Path, n_trials: int = 5, propose: Propose | None = None) -> Ledger:
@@ -143,6 +148,46 @@ def test_rungs_come_on_top_of_the_budget(tmp_path: Path) -> None:
     assert counts["complete"] == 6
     assert counts["rungs"] == [6, sum(t.rung for t in trials)]
     assert all(trials[t.parent].rung == 0 for t in trials if t.parent is not None)
+
+
+def after(plans: int, rule: Literal["until", "patience"]) -> Stopping:
+    """Ends a study when so many trials are complete."""
+
+    def judge(trials: Sequence[FrozenTrial]) -> Stop | None:
+        done = sum(t.state == TrialState.COMPLETE for t in trials)
+        return Stop(rule, "enough") if done >= plans else None
+
+    return judge
+
+
+def open_stopping(run: Path, rule: Literal["until", "patience"]) -> Ledger:
+    storage = open_storage(run)
+    return Ledger(storage, run, DIRECTIONS, proposer(promote=True), 9, stopping=after(4, rule))
+
+
+@pytest.mark.parametrize("rule", ["until", "patience"])
+def test_all_launchers_end_when_the_record_says_so(
+    tmp_path: Path, rule: Literal["until", "patience"]
+) -> None:
+    with open_stopping(tmp_path, rule) as one, open_stopping(tmp_path, rule) as other:
+        for trial in [asked(one), asked(one), asked(other), asked(other)]:
+            (one if trial.number < 2 else other).tell(good(trial))
+        later = finish_all(other)
+        assert one.ask() is None
+        assert [t.rung for t in later] == ([] if rule == "until" else [1, 1])
+    with open_stopping(tmp_path, rule) as again:
+        assert again.ask() is None
+
+
+def test_a_trial_that_was_begun_is_finished_after_the_end(tmp_path: Path) -> None:
+    dead = open_stopping(tmp_path, "until")
+    begun = [asked(dead) for _ in range(5)]
+    for trial in begun[:4]:
+        dead.tell(good(trial))
+    die(dead)
+    with open_stopping(tmp_path, "until") as ledger:
+        ledger.recover()
+        assert [t.plan for t in finish_all(ledger)] == [begun[4].plan]
 
 
 def test_a_strategy_that_ignores_the_budget_is_told_so(tmp_path: Path) -> None:
