@@ -15,10 +15,12 @@ from .precision import Forward
 
 @dataclass(frozen=True, eq=False)
 class Distillation:
-    """Mean squared distance between the outputs of a model and of its teacher.
+    """Mean squared distance between the outputs of a model and of its teacher, relative.
 
     On logits it does as well as the divergence of softened probabilities (Kim et al. 2021,
     arXiv:2105.08919), needs no temperature, and serves any outputs: all float tensors in them.
+    It is divided by the mean square of the teacher's outputs, so that a weight means the same for
+    outputs of any size: large logits would else drown the task's loss.
 
     Attributes:
         teacher: the dense model, in eval mode; it is not changed.
@@ -35,10 +37,15 @@ class Distillation:
         with torch.no_grad():
             targets = float_leaves(self.run(self.teacher, inputs))
         distances = [
-            nn.functional.mse_loss(o, t)
-            for o, t in zip(float_leaves(outputs), targets, strict=True)
+            relative_distance(o, t) for o, t in zip(float_leaves(outputs), targets, strict=True)
         ]
         return (1 - self.weight) * own + self.weight * torch.stack(distances).sum()
+
+
+def relative_distance(output: Tensor, target: Tensor) -> Tensor:
+    """Mean squared distance over the mean square of ``target``, a scalar; both of one shape."""
+    scale = target.square().mean().clamp_min(torch.finfo(target.dtype).tiny)
+    return nn.functional.mse_loss(output, target) / scale
 
 
 def float_leaves(outputs: Any) -> list[Tensor]:

@@ -36,6 +36,7 @@ def save_snapshot(snapshot: Snapshot, mark: Mapping[str, Any], file: Path) -> No
         GENERATOR: snapshot.generator,
         **{f"model/{n}": t for n, t in snapshot.model.items()},
         **{f"zeros/{n}": t for n, t in snapshot.zeros.items()},
+        **{f"mean/{n}": t for n, t in snapshot.mean.items()},
     }
     for name, state in snapshot.optimizer.items():
         tensors |= {f"optimizer/{kind}/{name}": t for kind, t in state.items()}
@@ -63,6 +64,7 @@ def load_snapshot(file: Path, mark: Mapping[str, Any]) -> Snapshot:
             model=below(tensors, "model"),
             zeros=below(tensors, "zeros"),
             optimizer=optimizer,
+            mean=below(tensors, "mean"),
             generator=tensors[GENERATOR],
         )
     except (KeyError, ValueError, AttributeError, TypeError) as error:

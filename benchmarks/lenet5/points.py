@@ -22,6 +22,7 @@ class Point:
         granularity: ``"weight"``, ``"channel"``, or ``""`` for a network trained as it is.
         density: kept share of the weights, by layer.
         widths: of the network, where structures go and where it is trained as it is.
+        epochs: passes over the data; pruned networks come after those of the dense one.
         shown: what it is compared with, for the table.
     """
 
@@ -30,6 +31,7 @@ class Point:
     granularity: str = ""
     density: Mapping[str, float] = field(default_factory=dict)
     widths: Widths = WHOLE
+    epochs: int = 8
     shown: str = ""
 
     @property
@@ -43,35 +45,37 @@ class Point:
 
 def weights(name: str, bar: float, shown: str, *density: float) -> Point:
     """Single weights, by the densities of conv1, conv2, fc1, fc2."""
-    return Point(
-        name, bar, "weight", dict(zip((*GROUPS, "fc2"), density, strict=True)), WHOLE, shown
-    )
+    shares = dict(zip((*GROUPS, "fc2"), density, strict=True))
+    return Point(name, bar, "weight", shares, shown=shown)
 
 
-def structures(name: str, bar: float, shown: str, widths: Widths) -> tuple[Point, Point]:
-    """A cut network, and the same trained from scratch."""
-    cut = Point(name, bar, "channel", widths=widths, shown=shown)
-    return cut, Point(f"{name}, from scratch", None, widths=widths)
+def structures(
+    name: str, bar: float, shown: str, widths: Widths, epochs: int
+) -> tuple[Point, Point]:
+    """A cut network, and the same trained from scratch for the epochs of dense and cut together."""
+    cut = Point(name, bar, "channel", widths=widths, epochs=epochs, shown=shown)
+    both = DENSE.epochs + epochs
+    return cut, Point(f"{name}, from scratch", None, widths=widths, epochs=both)
 
 
-DENSE = Point("dense", 0.9955)
-_HALF = structures("structured, 2.5x fewer parameters", 0.9955, "", (20, 45, 200))
-_TENTH = structures("structured, 10x fewer parameters", 0.9950, "", (16, 35, 50))
+DENSE = Point("dense", 0.9955, epochs=12)
+_HALF = structures("structured, 2.5x fewer parameters", 0.9955, "", (20, 45, 200), 8)
+_TENTH = structures("structured, 10x fewer parameters", 0.9950, "", (16, 35, 50), 8)
 _SMALL = structures(
-    "structured, <= 79k MACs", 0.990, "Bayesian compression: 99.0 % at 79k", (3, 6, 44)
+    "structured, <= 79k MACs", 0.990, "Bayesian compression: 99.0 % at 79k", (2, 12, 50), 16
 )
-_TINY = structures("structured, <= 40k MACs", 0.988, "", (2, 3, 24))
+_TINY = structures("structured, <= 40k MACs", 0.988, "", (1, 13, 20), 16)
 
 POINTS = (
     DENSE,
     weights("weights 10x", 0.9955, "", 0.7, 0.25, 0.085, 0.3),
-    weights("weights 50x", 0.9953, "", 0.4, 0.1, 0.0122, 0.09),
     weights("weights 100x", 0.9945, "DNS: 99.09 % at 108x", 0.3, 0.056, 0.00475, 0.055),
-    *_TENTH,
-    weights("weights 280x", 0.9925, "Sparse VD: 99.25 % at 280x", 0.2, 0.022, 0.0014, 0.024),
-    weights("weights 400x", 0.990, "", 0.16, 0.015, 0.00095, 0.018),
     *_SMALL,
+    weights("weights 280x", 0.9925, "Sparse VD: 99.25 % at 280x", 0.2, 0.022, 0.0014, 0.024),
     *_TINY,
+    weights("weights 400x", 0.990, "", 0.16, 0.015, 0.00095, 0.018),
+    weights("weights 50x", 0.9953, "", 0.4, 0.1, 0.0122, 0.09),
+    *_TENTH,
     *_HALF,
 )
 """In the order in which they are run, for every seed."""

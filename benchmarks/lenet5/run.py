@@ -37,7 +37,7 @@ from .tidy import tidy
 HERE = Path(__file__).parent
 RATE = 3e-3
 DISTIL = 0.3
-LEARNING = Learning(weight_decay=0.05, precision="bfloat16")
+LEARNING = Learning(weight_decay=0.05, precision="bfloat16", average=0.1)
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,11 @@ class Setting:
     """How long everything is trained, and where it is kept.
 
     Attributes:
-        epochs: of the dense model, and again of a pruned one; twice that from scratch.
+        share: of the epochs of every point.
         out: folder of weights, unfinished trainings and rows.
     """
 
-    epochs: int
+    share: float
     out: Path
 
     @property
@@ -111,12 +111,11 @@ def starting_point(task: Task, point: Point, seed: int, setting: Setting) -> Den
 
 def plan_of(point: Point, seed: int, setting: Setting) -> PruningPlan:
     """What is asked of the training."""
-    pruned = bool(point.granularity)
     recovery = Recovery(
-        epochs=setting.epochs if pruned or point == DENSE else 2 * setting.epochs,
+        epochs=setting.share * point.epochs,
         lr=RATE,
-        distil=DISTIL if pruned else 0.0,
-        schedule="gradual" if pruned else "oneshot",
+        distil=DISTIL if point.granularity == "weight" else 0.0,
+        schedule="gradual" if point.granularity == "weight" else "oneshot",
     )
     criterion = "l1" if point.granularity == "weight" else "activation"
     kind = point.granularity or "channel"
@@ -131,14 +130,14 @@ def read(rows: Path) -> list[dict[str, Any]]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Finish what is not finished yet."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--fast", action="store_true", help="a fifth of the epochs, one seed")
+    parser.add_argument("--fast", action="store_true", help="a quarter of the epochs, one seed")
     parser.add_argument("--seeds", nargs="+", type=int)
     parser.add_argument("--only", action="append", choices=[p.name for p in POINTS])
     parser.add_argument("--out", type=Path)
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     name = "fast" if given.fast else "full"
-    setting = Setting(3 if given.fast else 15, given.out or Path("runs/lenet5") / name)
+    setting = Setting(0.25 if given.fast else 1.0, given.out or Path("runs/lenet5") / name)
     setting.out.mkdir(parents=True, exist_ok=True)
     for seed in given.seeds or ([0] if given.fast else [0, 1, 2]):
         for point in POINTS:

@@ -1,4 +1,4 @@
-"""LeNet-5 on MNIST with every image turned, scaled and shifted on its own."""
+"""LeNet-5 on MNIST with every image turned, scaled, shifted and bent on its own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .points import WHOLE, Widths
 
 BATCH = 128
 HELD_OUT = 10_000
-MOVE = MoveEach(degrees=12.0, zoom=0.15, shift=1.5)
+MOVE = MoveEach(degrees=12.0, zoom=0.15, shift=1.5, bend=0.6)
 
 
 def lenet5(widths: Widths = WHOLE, *, choosing: bool = False, data_dir: str | None = None) -> Task:

@@ -25,6 +25,7 @@ from ..idx import IdxSet
 from ..images import Pixels, load_images
 
 DAY = 24 * 3600
+KNOTS = 5
 PIXELS = Pixels(mean=33.3, std=78.6)
 MNIST = IdxSet(
     "mnist",
@@ -67,17 +68,20 @@ class ShiftTogether:
 
 @dataclass(frozen=True)
 class MoveEach:
-    """Turn, scale and shift every image of a batch on its own, by bilinear interpolation.
+    """Turn, scale, shift and bend every image of a batch on its own, by bilinear interpolation.
 
     Attributes:
         degrees: largest angle either way.
         zoom: largest change of size either way, relative.
         shift: largest shift either way, in pixels.
+        bend: standard deviation, in pixels, of the shifts at 5 x 5 places of the image, smoothed
+            between them (elastic distortion: Simard et al. 2003).
     """
 
     degrees: float = 10.0
     zoom: float = 0.1
     shift: float = 2.0
+    bend: float = 0.0
 
     def __call__(self, pixels: Tensor) -> Tensor:
         """Images (B, 1, H, W); what comes in from outside repeats the border."""
@@ -90,10 +94,22 @@ class MoveEach:
         grid = nn.functional.affine_grid(
             rows.view(-1, 2, 3), list(pixels.shape), align_corners=False
         )
+        if self.bend:
+            grid = grid + self.bent(pixels)
         moved: Tensor = nn.functional.grid_sample(
             pixels, grid, padding_mode="border", align_corners=False
         )
         return moved
+
+    def bent(self, pixels: Tensor) -> Tensor:
+        """Shifts (B, H, W, 2), in halves of the image."""
+        height, width = pixels.shape[2:]
+        knots = torch.randn(len(pixels), 2, KNOTS, KNOTS)
+        knots *= 2 * self.bend / torch.tensor([width, height]).view(2, 1, 1)
+        smooth = nn.functional.interpolate(
+            knots, size=(height, width), mode="bicubic", align_corners=True
+        )
+        return smooth.permute(0, 2, 3, 1)
 
 
 def load_mnist(data_dir: str | Path | None) -> Splits:

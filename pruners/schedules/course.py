@@ -10,6 +10,7 @@ from itertools import islice
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ...errors import UsageError
 from ...task import Batch, Task
@@ -37,6 +38,7 @@ class Snapshot:
         model: its state dict.
         zeros: where weights are held at zero, by parameter.
         optimizer: tensors of its state, by parameter and kind.
+        mean: state dict of the mean of the weights; empty where the last ones count.
         generator: state of the global generator.
     """
 
@@ -45,6 +47,7 @@ class Snapshot:
     model: Mapping[str, Tensor]
     zeros: Mapping[str, Tensor]
     optimizer: Mapping[str, Mapping[str, Tensor]]
+    mean: Mapping[str, Tensor]
     generator: Tensor
 
 
@@ -55,10 +58,23 @@ class Learning:
     Attributes:
         weight_decay: on parameters of two or more dimensions only.
         precision: of forward passes; weights, optimiser and loss stay in single precision.
+        average: share of the run that the weights at the end are an exponential mean over, in
+            [0, 1); 0 takes the last ones (Polyak averaging).
     """
 
     weight_decay: float = 1e-4
     precision: Precision = "float32"
+    average: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        if not 0 <= self.average < 1:
+            raise UsageError(f"average must be in [0, 1), got {self.average}")
+
+    def mean_of(self, model: nn.Module, steps: int) -> AveragedModel:
+        """A mean that begins with this model, in a run of so many batches."""
+        decay = 1 - 1 / max(1.0, self.average * steps)
+        return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
 
 
 @dataclass(frozen=True)
@@ -150,6 +166,7 @@ class Course:
     shape: Shape = field(init=False)
     stepper: torch.optim.Optimizer = field(init=False)
     loss_of: LossOf = field(init=False)
+    mean: AveragedModel | None = field(init=False, default=None)
 
     def start(self, since: Snapshot | None) -> None:
         """Prune what goes before training, or take up a snapshot."""
@@ -168,6 +185,8 @@ class Course:
         for name, tensors in since.optimizer.items():
             state = self.stepper.state[shape.model.get_parameter(name)]
             state.update({kind: tensor.clone() for kind, tensor in tensors.items()})
+        if self.mean is not None:
+            self.mean.load_state_dict(since.mean)
         self.step = since.step
         torch.set_rng_state(since.generator)
 
@@ -177,6 +196,8 @@ class Course:
         shape.model.train()
         lay_out(shape.model, self.learning.precision)
         self.stepper = make_optimizer(shape.model, "adamw", self.learning.weight_decay)
+        if self.learning.average:
+            self.mean = self.learning.mean_of(shape.model, self.steps)
 
     def densities(self, done: float) -> dict[str, float]:
         """What stays of every group at that share of the run."""
@@ -191,6 +212,8 @@ class Course:
         for group in self.stepper.param_groups:
             group["lr"] = self.target.recovery.lr * self.curve.rate(self.step / self.steps)
         descend(self.shape.model, self.loss_of, batch, self.stepper, self.shape.held())
+        if self.mean is not None:
+            self.mean.update_parameters(self.shape.model)
 
     def update(self, done: float, batch: Batch) -> None:
         """Bring the model to the density of that share of the run."""
@@ -214,7 +237,11 @@ class Course:
         return dict(zip(free, found, strict=True))
 
     def finish(self) -> None:
-        """Meet the plan's densities where the run was too short to."""
+        """Take the mean of the weights; meet the densities where the run was too short to."""
+        if self.mean is not None and self.step:
+            self.shape.model.load_state_dict(self.mean.module.state_dict())
+            for parameter, zeros in self.shape.held():
+                parameter.data.masked_fill_(zeros, 0.0)
         self.shape.narrow(self.densities(1.0))
         self.shape.model.zero_grad(set_to_none=True)
 
@@ -228,5 +255,6 @@ class Course:
             model.state_dict(),
             dict(shape.zeros) if isinstance(shape, Masks) else {},
             {n: state for n, state in optimizer.items() if state},
+            {} if self.mean is None else self.mean.state_dict(),
             torch.get_rng_state(),
         )

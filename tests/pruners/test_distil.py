@@ -18,7 +18,8 @@ def test_the_loss_mixes_the_task_and_the_distance() -> None:
     x = torch.randn(5, 3)
     outputs = teacher(x) + 2.0
     loss = Distillation(teacher, 0.25)(torch.tensor(1.0), outputs, x)
-    assert torch.allclose(loss, torch.tensor(0.75 * 1.0 + 0.25 * 4.0), atol=1e-5)
+    relative = 4.0 / teacher(x).square().mean()
+    assert torch.allclose(loss, 0.75 * 1.0 + 0.25 * relative, atol=1e-5)
 
 
 def test_a_student_comes_closer_to_its_teacher_whatever_the_targets() -> None:
@@ -39,3 +40,22 @@ def test_a_student_comes_closer_to_its_teacher_whatever_the_targets() -> None:
 def test_the_weight_is_a_share(weight: float) -> None:
     with pytest.raises(UsageError, match="distil"):
         Recovery(distil=weight)
+
+
+def test_a_weight_means_the_same_for_outputs_of_any_size() -> None:
+    torch.manual_seed(0)
+    teacher, x = nn.Linear(3, 2), torch.randn(5, 3)
+    louder = copy.deepcopy(teacher)
+    with torch.no_grad():
+        for parameter in louder.parameters():
+            parameter *= 100
+    own, outputs = torch.tensor(1.0), teacher(x) + torch.randn(5, 2)
+    quiet_loss = Distillation(teacher, 0.5)(own, outputs, x)
+    assert torch.allclose(Distillation(louder, 0.5)(own, 100 * outputs, x), quiet_loss, rtol=1e-4)
+
+
+def test_a_teacher_that_answers_zeros_divides_by_no_zero() -> None:
+    teacher, x = nn.Linear(3, 2), torch.randn(5, 3)
+    nn.init.zeros_(teacher.weight)
+    nn.init.zeros_(teacher.bias)
+    assert Distillation(teacher, 0.5)(torch.tensor(1.0), teacher(x), x) == 0.5

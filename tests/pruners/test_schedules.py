@@ -111,6 +111,22 @@ def test_cuts_meet_the_widths_exactly(dense: Dense, name: str):
 
 
 @pytest.mark.parametrize("granularity", ["weight", "channel"])
+def test_averaged_weights_meet_the_plan_and_are_other_ones(dense: Dense, granularity: str):
+    wanted = plan(dense, granularity, "gradual")
+    last, mean = (
+        dict(train_to_plan(dense, wanted, TASK, learning=Learning(average=a))[0].named_parameters())
+        for a in (0.0, 0.3)
+    )
+    assert all(p.count_nonzero() == last[n].count_nonzero() for n, p in mean.items() if p.dim() > 1)
+    assert not mean["6.weight"].equal(last["6.weight"])
+
+
+def test_a_mean_is_over_a_share_of_the_run():
+    with pytest.raises(UsageError, match="average must be in"):
+        Learning(average=1.0)
+
+
+@pytest.mark.parametrize("granularity", ["weight", "channel"])
 def test_half_the_precision_leads_to_the_same_plan(dense: Dense, granularity: str):
     wanted = plan(dense, granularity, "gradual", distil=0.5)
     models = [
@@ -128,12 +144,12 @@ def test_half_the_precision_leads_to_the_same_plan(dense: Dense, granularity: st
 def test_a_course_that_was_stopped_goes_on_to_the_same_weights(dense, granularity, name):
     wanted = plan(dense, granularity, name, distil=0.5)
     snapshots: list[Snapshot] = []
-    whole, _ = train_to_plan(
-        dense, wanted, TASK, ears=Ears(passed=lambda s: snapshots.append(copy.deepcopy(s)))
-    )
+    ears = Ears(passed=lambda s: snapshots.append(copy.deepcopy(s)))
+    averaged = Learning(average=0.2)
+    whole, _ = train_to_plan(dense, wanted, TASK, learning=averaged, ears=ears)
     assert [s.step for s in snapshots] == [10, 20]
     torch.manual_seed(5)
-    again, found = train_to_plan(dense, wanted, TASK, since=snapshots[0])
+    again, found = train_to_plan(dense, wanted, TASK, learning=averaged, since=snapshots[0])
     assert all(t.equal(again.state_dict()[n]) for n, t in whole.state_dict().items())
     assert found.density == wanted.density
 

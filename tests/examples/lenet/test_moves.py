@@ -57,3 +57,14 @@ def test_the_points_are_what_their_names_say():
             assert kept + a + b + h + 10 <= 431_080 / (2.5 if "2.5x" in point.name else 10)
         elif point.granularity == "weight":
             assert kept <= 431_080 / int(point.name.split()[1].removesuffix("x"))
+
+
+def test_bending_moves_every_image_in_its_own_way():
+    torch.manual_seed(0)
+    images = torch.rand(1, 1, 28, 28).expand(3, -1, -1, -1)
+    still = MoveEach(degrees=0, zoom=0, shift=0, bend=1.0)
+    moved = still(images)
+    assert moved.shape == images.shape
+    assert not moved[0].equal(moved[1])
+    shifts = still.bent(torch.zeros(2000, 1, 28, 14)) * torch.tensor([14, 28]) / 2  # in pixels
+    assert 0.9 < shifts[:, 0, 0].std() < 1.1
