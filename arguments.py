@@ -173,9 +173,14 @@ prune_options = stacked(
         "--schedule",
         default="gradual",
         show_default=True,
-        shell_complete=words("oneshot", "gradual", "iterative", "rigl"),
+        shell_complete=words(
+            *("oneshot", "gradual", "iterative", "rigl", "rewind"),
+            *("movement", "l0", "soft", "lasso", "slimming"),
+        ),
         help="When units go: 'oneshot' before training, 'gradual' by a cubic, 'iterative' in "
-        "rounds of pruning and training; 'rigl' lets zeroed weights grow back.",
+        "rounds of pruning and training; 'rigl' lets zeroed weights grow back, 'rewind' sends "
+        "survivors back to early weights. Or what goes is learned in the first half: by "
+        "'movement', L0 gates ('l0'), 'soft' thresholds, a 'lasso', BatchNorm 'slimming'.",
     ),
     click.option("--epochs", type=float, default=10.0, show_default=True, help="Of training."),
     click.option("--lr", type=float, default=1e-3, show_default=True, help="Highest rate."),

@@ -37,6 +37,7 @@ def save_snapshot(snapshot: Snapshot, mark: Mapping[str, Any], file: Path) -> No
         **{f"model/{n}": t for n, t in snapshot.model.items()},
         **{f"zeros/{n}": t for n, t in snapshot.zeros.items()},
         **{f"mean/{n}": t for n, t in snapshot.mean.items()},
+        **{f"origin/{n}": t for n, t in snapshot.origin.items()},
     }
     for name, state in snapshot.optimizer.items():
         tensors |= {f"optimizer/{kind}/{name}": t for kind, t in state.items()}
@@ -65,6 +66,7 @@ def load_snapshot(file: Path, mark: Mapping[str, Any]) -> Snapshot:
             zeros=below(tensors, "zeros"),
             optimizer=optimizer,
             mean=below(tensors, "mean"),
+            origin=below(tensors, "origin"),
             generator=tensors[GENERATOR],
         )
     except (KeyError, ValueError, AttributeError, TypeError) as error:

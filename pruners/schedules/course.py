@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from ..plan import PruningPlan
 from ..precision import Precision, forward_in, lay_out
 from ..training import LossOf, batch_loss, count_batches, descend, make_optimizer
 from .curves import Schedule, schedule
+from .learned import Learned
 from .shape import Cuts, Masks, Shape, begin, restored
 
 CUTS = 12
@@ -39,6 +41,7 @@ class Snapshot:
         zeros: where weights are held at zero, by parameter.
         optimizer: tensors of its state, by parameter and kind.
         mean: state dict of the mean of the weights; empty where the last ones count.
+        origin: state dict that survivors go back to; empty where they do not.
         generator: state of the global generator.
     """
 
@@ -48,6 +51,7 @@ class Snapshot:
     zeros: Mapping[str, Tensor]
     optimizer: Mapping[str, Mapping[str, Tensor]]
     mean: Mapping[str, Tensor]
+    origin: Mapping[str, Tensor]
     generator: Tensor
 
 
@@ -164,9 +168,11 @@ class Course:
     step: int = 0
     learning: Learning = Learning()
     shape: Shape = field(init=False)
+    trained: nn.Module = field(init=False)
     stepper: torch.optim.Optimizer = field(init=False)
     loss_of: LossOf = field(init=False)
     mean: AveragedModel | None = field(init=False, default=None)
+    origin: Mapping[str, Tensor] = field(init=False, default_factory=dict)
 
     def start(self, since: Snapshot | None) -> None:
         """Prune what goes before training, or take up a snapshot."""
@@ -174,14 +180,29 @@ class Course:
         run = forward_in(self.learning.precision)
         teacher = Distillation(self.dense.model, weight, run) if weight else None
         self.loss_of = partial(batch_loss, self.task, teacher, run)
-        example = self.task.example()
         if since is None:
-            self.adopt(begin(self.dense, self.target, example, self.densities(0.0)))
+            self.adopt(self.beginning())
             torch.manual_seed(self.target.seed)
-            return
-        shape = restored(self.dense, self.target, example, since.keep, since.zeros)
+        else:
+            self.take_up(since)
+
+    def beginning(self) -> Shape:
+        """The model before any training."""
+        example, choice = self.task.example(), self.curve.choice
+        if choice is not None and self.target.granularity != "block":
+            return Learned.begin(self.dense, self.target, example, choice)
+        return begin(self.dense, self.target, example, self.densities(0.0))
+
+    def take_up(self, since: Snapshot) -> None:
+        """Go on from a snapshot."""
+        if since.keep or since.zeros:
+            example = self.task.example()
+            shape = restored(self.dense, self.target, example, since.keep, since.zeros)
+        else:
+            shape = self.beginning()
         shape.model.load_state_dict(since.model)
         self.adopt(shape)
+        self.origin = since.origin
         for name, tensors in since.optimizer.items():
             state = self.stepper.state[shape.model.get_parameter(name)]
             state.update({kind: tensor.clone() for kind, tensor in tensors.items()})
@@ -192,12 +213,17 @@ class Course:
 
     def adopt(self, shape: Shape) -> None:
         """Train this from now on."""
-        self.shape = shape
+        self.shape, self.trained = shape, shape.model
         shape.model.train()
         lay_out(shape.model, self.learning.precision)
         self.stepper = make_optimizer(shape.model, "adamw", self.learning.weight_decay)
         if self.learning.average:
             self.mean = self.learning.mean_of(shape.model, self.steps)
+
+    @property
+    def every(self) -> int:
+        """Batches from one update to the next."""
+        return max(1, self.steps // (CUTS if isinstance(self.shape, Cuts) else UPDATES))
 
     def densities(self, done: float) -> dict[str, float]:
         """What stays of every group at that share of the run."""
@@ -205,13 +231,15 @@ class Course:
 
     def advance(self, batch: Batch) -> None:
         """Narrow where it is time to, then learn from one batch."""
-        every = max(1, self.steps // (CUTS if isinstance(self.shape, Cuts) else UPDATES))
-        if self.step and self.step % every == 0:
+        if self.step and self.step % self.every == 0:
             self.update(self.step / self.steps, batch)
+        remembered = self.curve.remembered
+        if remembered is not None and self.step == round(remembered * self.steps):
+            self.origin = copy.deepcopy(self.shape.model.state_dict())
         self.step += 1
         for group in self.stepper.param_groups:
             group["lr"] = self.target.recovery.lr * self.curve.rate(self.step / self.steps)
-        descend(self.shape.model, self.loss_of, batch, self.stepper, self.shape.held())
+        descend(self.shape.model, self.loss, batch, self.stepper, self.shape.held())
         if self.mean is not None:
             self.mean.update_parameters(self.shape.model)
 
@@ -219,14 +247,28 @@ class Course:
         """Bring the model to the density of that share of the run."""
         density = self.densities(done)
         share = self.curve.regrown(done)
-        if self.shape.narrow(density):
-            self.adopt(self.shape)
+        self.narrow(density, done)
         if share > 0:
             self.shape.exchange(share, density, partial(self.gradients, batch))
         for parameter, zeros in self.shape.held():
             for tensor in self.stepper.state[parameter].values():
                 if tensor.shape == zeros.shape:
                     tensor.masked_fill_(zeros, 0.0)  # no momentum moves what is held at 0
+
+    def narrow(self, density: Mapping[str, float], done: float) -> None:
+        """Keep these shares, by group; the optimiser begins anew where weights are other ones."""
+        before = self.densities(done - self.every / self.steps)
+        rewinds = bool(self.origin) and density != before
+        shape = self.shape.narrow(density)
+        if rewinds:
+            shape.rewind(self.origin)
+        shape.aim({g: self.curve.aim(done, d) for g, d in self.target.density.items()})
+        if rewinds or shape is not self.shape or shape.model is not self.trained:
+            self.adopt(shape)
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        """What is descended on."""
+        return self.loss_of(model, batch) + self.shape.penalty()
 
     def gradients(self, batch: Batch) -> dict[str, Tensor]:
         """The gradient of the loss of a batch by every free parameter, by name."""
@@ -242,7 +284,7 @@ class Course:
             self.shape.model.load_state_dict(self.mean.module.state_dict())
             for parameter, zeros in self.shape.held():
                 parameter.data.masked_fill_(zeros, 0.0)
-        self.shape.narrow(self.densities(1.0))
+        self.shape = self.shape.narrow(self.densities(1.0))
         self.shape.model.zero_grad(set_to_none=True)
 
     def snapshot(self) -> Snapshot:
@@ -256,5 +298,6 @@ class Course:
             dict(shape.zeros) if isinstance(shape, Masks) else {},
             {n: state for n, state in optimizer.items() if state},
             {} if self.mean is None else self.mean.state_dict(),
+            self.origin,
             torch.get_rng_state(),
         )

@@ -16,10 +16,19 @@ from typing import Protocol
 
 from ...errors import unknown
 from ..training import schedule as one_cycle
+from .choosers import Choice, Choosing, HardConcrete, Lasso, Movement, SoftThreshold
 
 
 class Schedule(Protocol):
     """Pure functions of the share of the run that is done, in [0, 1]."""
+
+    @property
+    def choice(self) -> Choice | None:
+        """How units are chosen by gradient before any go; ``None``: by the plan's criterion."""
+
+    @property
+    def remembered(self) -> float | None:
+        """Share of the run whose weights the survivors go back to whenever units go."""
 
     def density(self, done: float, final: float) -> float:
         """Share of a group's units that stay; never rises, and ``final`` by the end."""
@@ -29,6 +38,9 @@ class Schedule(Protocol):
 
     def regrown(self, done: float) -> float:
         """Share of the weights kept that are exchanged for zeroed ones at an update."""
+
+    def aim(self, done: float, final: float) -> float:
+        """Density that the choice is made for; what has gone is :meth:`density`."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +53,23 @@ class OneShot:
 
     warmup: float = 0.15
 
+    @property
+    def choice(self) -> Choice | None:
+        """See :class:`Schedule`."""
+        return None
+
+    @property
+    def remembered(self) -> float | None:
+        """See :class:`Schedule`."""
+        return None
+
     def density(self, done: float, final: float) -> float:
         """See :class:`Schedule`."""
         return final
+
+    def aim(self, done: float, final: float) -> float:
+        """See :class:`Schedule`."""
+        return self.density(done, final)
 
     def rate(self, done: float) -> float:
         """See :class:`Schedule`."""
@@ -117,11 +143,76 @@ class RigL(OneShot):
         return self.share / 2 * (1 + math.cos(math.pi * min(1.0, done / self.end)))
 
 
+@dataclass(frozen=True)
+class Rewound(Iterative):
+    """Lottery tickets: who survives a round goes back to the weights of early in the first one.
+
+    Frankle et al. 2020, arXiv:1912.05671 (iterative pruning with rewinding). The first round
+    trains the dense model; every later one begins with a part of it gone.
+
+    Attributes:
+        to: share of the run whose weights are gone back to; within the first round.
+    """
+
+    to: float = 0.05
+
+    @property
+    def remembered(self) -> float:
+        """See :class:`Schedule`."""
+        return self.to
+
+    def density(self, done: float, final: float) -> float:
+        """See :class:`Schedule`."""
+        begun = min(self.rounds - 1, math.floor(done * self.rounds))
+        return float(final ** (begun / (self.rounds - 1)))
+
+
+@dataclass(frozen=True)
+class Chosen(OneShot):
+    """The dense model trains with a choice being made; then units go at once, and the rest trains.
+
+    Attributes:
+        choosing: see :class:`Choice`.
+        scales: see :class:`Choice`.
+        until: share of the run in which the choice is made.
+    """
+
+    choosing: Choosing = HardConcrete
+    scales: bool = False
+    until: float = 0.5
+
+    @property
+    def choice(self) -> Choice:
+        """See :class:`Schedule`."""
+        return Choice(self.choosing, self.scales)
+
+    def density(self, done: float, final: float) -> float:
+        """See :class:`Schedule`."""
+        return 1.0 if done < self.until else final
+
+    def rate(self, done: float) -> float:
+        """See :class:`Schedule`; rises anew once units went."""
+        chosen = done <= self.until
+        share = done / self.until if chosen else (done - self.until) / (1 - self.until)
+        return one_cycle(share, self.warmup)
+
+    def aim(self, done: float, final: float) -> float:
+        """See :class:`Schedule`: a cubic that is there at three quarters of the choice."""
+        ahead = max(0.0, 1 - done / (0.75 * self.until))
+        return final + (1 - final) * ahead**3
+
+
 SCHEDULES: Mapping[str, Schedule] = {
     "oneshot": OneShot(),
     "gradual": Gradual(),
     "iterative": Iterative(),
     "rigl": RigL(),
+    "rewind": Rewound(),
+    "movement": Chosen(choosing=Movement),
+    "l0": Chosen(choosing=HardConcrete),
+    "soft": Chosen(choosing=SoftThreshold),
+    "lasso": Chosen(choosing=Lasso),
+    "slimming": Chosen(choosing=Lasso, scales=True),
 }
 
 

@@ -29,8 +29,17 @@ class Shape(Protocol):
 
     model: nn.Module
 
-    def narrow(self, density: Mapping[str, float]) -> bool:
-        """Keep these shares of the dense units, by group; whether ``model`` became another one."""
+    def narrow(self, density: Mapping[str, float]) -> Shape:
+        """Keep these shares of the dense units, by group; what to go on with, often itself."""
+
+    def rewind(self, weights: Mapping[str, Tensor]) -> None:
+        """Give what is left the weights that the whole model once had, by state dict."""
+
+    def aim(self, density: Mapping[str, float]) -> None:
+        """Choose for these shares from now on, by group."""
+
+    def penalty(self) -> Tensor | float:
+        """What the choice adds to the loss."""
 
     def exchange(self, share: float, density: Mapping[str, float], gradients: Gradients) -> None:
         """Let zeroed weights of large gradient take the place of a share of small ones."""
@@ -42,8 +51,19 @@ class Shape(Protocol):
         """What was decided, with the units kept so far."""
 
 
+class Decided:
+    """No choice is being made."""
+
+    def aim(self, density: Mapping[str, float]) -> None:
+        """See :class:`Shape`."""
+
+    def penalty(self) -> float:
+        """See :class:`Shape`."""
+        return 0.0
+
+
 @dataclass(eq=False)
-class Cuts:
+class Cuts(Decided):
     """Structures go for good: ranked by the plan's criterion on the model as it has become.
 
     Residual blocks are among them; :func:`begin` has them go before any training.
@@ -62,19 +82,27 @@ class Cuts:
     model: nn.Module
     keep: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
-    def narrow(self, density: Mapping[str, float]) -> bool:
+    def narrow(self, density: Mapping[str, float]) -> Cuts:
         """See :class:`Shape`; layers are reconstructed as the plan's recovery says."""
         widths = {g.name: g.width for g in self.dense.units(self.target.granularity)}
         now = {name: len(self.keep.get(name, range(width))) for name, width in widths.items()}
         wanted = counts(self.dense, replace(self.target, density=density))
         shares = {n: count / now[n] for n, count in wanted.items() if count < now[n]}
         if not shares:
-            return False
+            return self
         self.model, plan = apply_plan(self.as_dense(), replace(self.target, density=shares))
         for name, units in (plan.keep or {}).items():
             before = self.keep.get(name, range(widths[name]))
             self.keep[name] = tuple(before[unit] for unit in units)
-        return True
+        return self
+
+    def rewind(self, weights: Mapping[str, Tensor]) -> None:
+        """See :class:`Shape`; blocks went before there was anything to go back to."""
+        if self.target.granularity == "block":
+            return
+        whole = copy.deepcopy(self.dense.model)
+        whole.load_state_dict(weights)
+        self.model = shrink(whole, self.dense.tree, self.target.granularity, self.keep)
 
     def as_dense(self) -> Dense:
         """The model as it is now, as one to be pruned."""
@@ -98,7 +126,7 @@ class Cuts:
 
 
 @dataclass(eq=False)
-class Masks:
+class Masks(Decided):
     """Weights become zero: the smallest of every group, as they have become.
 
     Attributes:
@@ -123,11 +151,17 @@ class Masks:
             masks.hold(name, ranks[name] >= count)
         return masks
 
-    def narrow(self, density: Mapping[str, float]) -> bool:
+    def narrow(self, density: Mapping[str, float]) -> Masks:
         """See :class:`Shape`; the model stays the same one."""
         for name, count in counts(self.dense, replace(self.target, density=density)).items():
             self.hold(name, self.ranks(self.sizes(name)) >= count)
-        return False
+        return self
+
+    def rewind(self, weights: Mapping[str, Tensor]) -> None:
+        """See :class:`Shape`."""
+        self.model.load_state_dict(weights)
+        for parameter, zeros in self.held():
+            parameter.data.masked_fill_(zeros, 0.0)
 
     def exchange(self, share: float, density: Mapping[str, float], gradients: Gradients) -> None:
         """See :class:`Shape`."""
