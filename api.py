@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .options import request_from, wish_from
+from .options import means_from, request_from, wish_from
 from .search.strategy import Sampler, name_of
 from .studies.launch import launch_study, resume_study
 from .studies.progress import Progress
-from .studies.request import Changes, Means
+from .studies.request import Changes
 from .studies.source import TaskSource
 from .studies.study import Study
 from .studies.trained import Trained, train_plan
@@ -53,6 +53,7 @@ def launch(
     address: str | None = None,
     timeout: float | None = None,
     trial_timeout: float | None = None,
+    resources: Mapping[str, float] | None = None,
     track: Sequence[str] = (),
     on_stop: str = "finish",
     progress: Progress | None = None,
@@ -102,6 +103,8 @@ def launch(
         address: of a Ray cluster.
         timeout: seconds after which no trial is started.
         trial_timeout: seconds after which a single trial is killed.
+        resources: of a Ray cluster that one trial takes, ``{"cpu": 4, "gpu": 0.5}``; default one
+            ``cpu``. Names of the cluster's own are passed through.
         track: ``"tensorboard"``, ``"mlflow"``, ``"wandb"``: tell every trial to these too.
         on_stop: what becomes of running trials at a signal or the timeout: ``"finish"`` waits for
             them, ``"requeue"`` ends them at once, for :func:`resume` to start anew.
@@ -114,42 +117,13 @@ def launch(
         UsageError: anything given that cannot work; nothing was written then.
         RuntimeError: nearly all trials fail.
     """
-    request = request_from(
-        {
-            "trials": trials,
-            "until": until,
-            "patience": patience,
-            "objectives": None if objectives is None else as_names(objectives),
-            "where": as_names(where),
-            "granularity": as_names(granularity),
-            "criterion": None if criterion is None else as_names(criterion),
-            "allocation": None if allocation is None else as_names(allocation),
-            "space": space,
-            "budget": budget,
-            "min_density": min_density,
-            "max_density": max_density,
-            "int8": as_names(int8),
-            "strategy": strategy if isinstance(strategy, str) else name_of(strategy),
-            "max_epochs": max_epochs,
-            "lr": lr,
-            "distil": distil,
-            "sequential": sequential,
-            "seed": seed,
-            "storage": storage,
-            "align": align,
-            "latency": latency,
-            "device": device,
-            "runtime": runtime,
-            "threads": threads,
-            "batch": batch,
-            "shape": shape,
-            "command": command,
-        }
-    )
+    given = dict(locals())
+    lists = ("objectives", "where", "granularity", "criterion", "allocation", "int8")
+    names = {name: as_names(given[name]) for name in lists if given[name] is not None}
+    chosen = strategy if isinstance(strategy, str) else name_of(strategy)
+    request = request_from(given | names | {"strategy": chosen})
     sampler = None if isinstance(strategy, str) else strategy
-    means = Means(
-        executor, workers, address, timeout, trial_timeout, as_names(track), on_stop, sampler
-    )
+    means = means_from(given | {"track": as_names(track), "sampler": sampler})
     return launch_study(task, run, request, means, progress)
 
 
@@ -164,6 +138,7 @@ def resume(
     address: str | None = None,
     timeout: float | None = None,
     trial_timeout: float | None = None,
+    resources: Mapping[str, float] | None = None,
     track: Sequence[str] = (),
     on_stop: str = "finish",
     task: Task | None = None,
@@ -182,6 +157,7 @@ def resume(
         address: see :func:`launch`.
         timeout: see :func:`launch`.
         trial_timeout: see :func:`launch`.
+        resources: see :func:`launch`.
         track: see :func:`launch`; without names those used before.
         on_stop: see :func:`launch`.
         task: needed when the study was given a Python object.
@@ -192,9 +168,8 @@ def resume(
         UsageError: the folder holds no study, or model or data are not those of the study.
         RuntimeError: nearly all trials fail.
     """
-    means = Means(
-        executor, workers, address, timeout, trial_timeout, as_names(track), on_stop, strategy
-    )
+    given = dict(locals())
+    means = means_from(given | {"track": as_names(track), "sampler": strategy})
     return resume_study(run, Changes(trials, until, patience), means, progress, task)
 
 

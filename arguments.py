@@ -40,6 +40,19 @@ def duration(value: str | float) -> float:
     return float(match[1]) * SECONDS[match[2] or "s"]
 
 
+def amounts(value: str) -> dict[str, float]:
+    """Numbers by name, separated by commas.
+
+    >>> amounts("cpu=4, gpu=0.5")
+    {'cpu': 4.0, 'gpu': 0.5}
+    """
+    parts = [part.partition("=") for part in value.split(",")]
+    try:
+        return {name.strip(): float(number) for name, _, number in parts}
+    except ValueError:
+        raise click.BadParameter(f"{value!r} must look like cpu=4,gpu=0.5") from None
+
+
 def names(value: str | Sequence[str]) -> tuple[str, ...]:
     """Names separated by commas, each once.
 
@@ -428,6 +441,12 @@ means_options = stacked(
         "launching process.",
     ),
     click.option("--address", metavar="RAY", help="Address of a running Ray cluster."),
+    click.option(
+        "--resources",
+        type=amounts,
+        metavar="NAME=N,...",
+        help="What one trial takes of a Ray cluster: cpu=4,gpu=0.5, or names of its own. [cpu=1]",
+    ),
     click.option("--timeout", type=duration, help="Start no trial after this time: 90s, 30m, 2h."),
     click.option("--trial-timeout", type=duration, help="Kill a single trial after this time."),
     click.option(

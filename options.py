@@ -15,12 +15,22 @@ from .studies.devices import read_device
 from .studies.request import Means, Request
 from .studies.trained import Wish
 
-MEANS = ("executor", "workers", "address", "timeout", "trial_timeout", "track", "on_stop")
+MEANS = (
+    "executor",
+    "workers",
+    "address",
+    "resources",
+    "timeout",
+    "trial_timeout",
+    "track",
+    "on_stop",
+    "sampler",
+)
 
 
 def means_from(options: Mapping[str, Any]) -> Means:
     """What to run with."""
-    return Means(**{name: options[name] for name in MEANS})
+    return Means(**{name: options[name] for name in MEANS if name in options})
 
 
 def request_from(options: Mapping[str, Any]) -> Request:

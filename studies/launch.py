@@ -278,12 +278,13 @@ def make_executor(means: Means, run: Path, source: TaskSource | None) -> Executo
     workers = min(MAX_WORKERS, os.cpu_count() or 1) if means.workers is None else means.workers
     requeue = means.on_stop == "requeue"
     if means.executor == "ray":
-        from .ray_tune import RayExecutor
+        from .ray_tune import ONE_CPU, RayExecutor
 
         return RayExecutor(
             workers,
             run,
             address=means.address,
+            resources=means.resources or ONE_CPU,
             trial_timeout=means.trial_timeout,
             requeue=requeue,
             cargo=tuple(cargo(run, source)) if means.address else (),

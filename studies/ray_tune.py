@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import shutil
 import socket
@@ -17,6 +18,7 @@ import tempfile
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
@@ -44,6 +46,7 @@ MAX_FAILED_STARTS = 3  # workers that died before any had built the recipe
 BUILT = "built"  # the file that says that one has
 CONNECT_SECONDS = 5.0
 TICK_SECONDS = 0.5  # between two questions while nothing is left to start
+ONE_CPU = {"cpu": 1.0}
 OBJECT_STORE_BYTES = 10**8  # trials and outcomes are small
 
 
@@ -69,7 +72,7 @@ class RayExecutor:
     workers: int
     folder: Path
     address: str | None = None
-    resources: Mapping[str, float] = field(default_factory=lambda: {"cpu": 1})
+    resources: Mapping[str, float] = field(default_factory=ONE_CPU.copy)
     trial_timeout: float | None = None
     requeue: bool = False
     cargo: tuple[Path, ...] = ()
@@ -320,7 +323,25 @@ def cluster(executor: RayExecutor) -> Iterator[Path]:
                 lay_out(executor.cargo, goods)
                 connect(str(executor.address), goods if executor.cargo else None)
                 stack.callback(ray.shutdown)
+        check_room(executor)
         yield scratch
+
+
+def check_room(executor: RayExecutor) -> None:
+    """See whether a machine of the cluster has what one trial takes; another may join later.
+
+    Raises:
+        UsageError: none has, and it is a private cluster, which nobody joins.
+    """
+    names = {"cpu": "CPU", "gpu": "GPU"}
+    wanted = {names.get(name, name): amount for name, amount in executor.resources.items()}
+    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    if any(all(m.get(name, 0) >= n for name, n in wanted.items()) for m in machines):
+        return
+    asked = ", ".join(f"{name}={n:g}" for name, n in executor.resources.items())
+    if executor.address is None:
+        raise UsageError(f"a trial takes {asked}, which this machine does not have (--resources)")
+    warnings.warn(f"no machine of the cluster has {asked} yet, so trials wait", stacklevel=2)
 
 
 def check_listening(address: str) -> None:
@@ -377,7 +398,7 @@ def start_once(executor: RayExecutor, scratch: Path) -> None:
     """One try."""
     ray.init(
         address="local",
-        num_cpus=max(1, round(executor.workers * executor.resources.get("cpu", 1))),
+        num_cpus=max(1, math.ceil(executor.workers * executor.resources.get("cpu", 1))),
         include_dashboard=False,
         log_to_driver=False,
         logging_level=logging.ERROR,

@@ -89,6 +89,8 @@ class Means:
         executor: ``"local"`` or ``"ray"``.
         workers: processes or Ray actors; ``None``: one per core, at most four.
         address: of a Ray cluster; ``None`` starts one on this machine.
+        resources: of the Ray cluster that one trial takes, by name: ``cpu``, ``gpu`` (fractions
+            too), or the cluster's own; ``None`` for one ``cpu``.
         timeout: seconds after which no trial is started; ``None`` for no limit.
         trial_timeout: seconds after which one trial counts as hung.
         track: names of trackers; none given, those that the run used before.
@@ -100,6 +102,7 @@ class Means:
     executor: str = "local"
     workers: int | None = None
     address: str | None = None
+    resources: Mapping[str, float] | None = None
     timeout: float | None = None
     trial_timeout: float | None = None
     track: tuple[str, ...] = ()
@@ -113,6 +116,7 @@ class Means:
         check_trackers(self.track)
         if self.on_stop not in ON_STOP:
             raise unknown("on_stop", self.on_stop, ON_STOP)
+        self._check_resources()
         for name in ("timeout", "trial_timeout"):
             value = getattr(self, name)
             if value is not None and value <= 0:
@@ -121,6 +125,17 @@ class Means:
             raise UsageError(f"workers must be 0 or more, got {self.workers}")
         if self.workers == 0 and self.on_stop == "requeue":
             raise UsageError("on_stop can be 'requeue' with 1 worker or more, got 0 workers")
+
+    def _check_resources(self) -> None:
+        if self.resources is None:
+            return
+        if self.executor != "ray":
+            raise UsageError(f"resources are Ray's to give, the executor is {self.executor!r}")
+        for name, amount in self.resources.items():
+            if not 0 < amount < math.inf:
+                raise UsageError(f"a trial's {name} must be positive, got {amount}")
+            if amount > 1 and amount != int(amount):
+                raise UsageError(f"a trial's {name} must be whole above 1, got {amount}")
 
 
 def check_trials(trials: int) -> None:

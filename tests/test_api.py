@@ -112,6 +112,34 @@ def test_a_study_gives_tables(home: Path) -> None:
     assert not study.interrupted
 
 
+def test_options_of_the_command_line_reach_the_record(home: Path) -> None:
+    study = launch(
+        trials=1,
+        objectives=("accuracy", "params", "latency"),
+        run="new",
+        latency="measured",
+        threads=2,
+        batch=3,
+        shape=(1, 8, 8),
+        align=4,
+        min_density=0.3,
+        max_density=0.5,
+        lr=0.01,
+        seed=7,
+        storage="sqlite:///record.db",
+    )
+    record = hierprune.Study.open("new").record
+    setting = record.latency.setting
+    assert record.latency.mode == "measured"
+    assert (setting.threads, setting.batch, setting.shape) == (2, 3, (1, 8, 8))
+    assert (record.space.align, record.space.min_density, record.space.max_density) == (4, 0.3, 0.5)
+    assert (record.recovery.lr, record.seed) == (0.01, 7)
+    assert len(study.finished()) == 1
+    assert not (home / "new" / "study.jsonl").exists()
+    with pytest.raises(hierprune.UsageError, match="no device 'fridge'"):
+        launch(device="fridge")
+
+
 def test_the_default_folder_is_named_after_the_task(home: Path) -> None:
     study = launch(trials=1)
     assert study.run.parent == Path("runs")

@@ -98,6 +98,17 @@ def chatty(**_: object) -> Callable[[Trial], Outcome]:
     return evaluate
 
 
+def on_gpu() -> Callable[[Trial], Outcome]:
+    """A recipe that tells which graphics processor it was given."""
+
+    def evaluate(trial: Trial) -> Outcome:
+        time.sleep(0.5)
+        values = good(trial) | {"size": float(os.environ["CUDA_VISIBLE_DEVICES"])}
+        return Outcome(trial.number, values)
+
+    return evaluate
+
+
 def good(trial: Trial) -> dict[str, float]:
     mean = sum(trial.plan.density.values()) / len(trial.plan.density)
     return {"accuracy": mean, "latency": mean**2, "size": mean}

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,8 +17,13 @@ import pytest
 import ray
 from chaos import Launcher, audit
 from ray.cluster_utils import Cluster
+from toy import DIRECTIONS, proposer
 
+from hierprune.studies.executor import RecipeSpec
+from hierprune.studies.ledger import Ledger
 from hierprune.studies.ray_settings import PATIENT, patiently
+from hierprune.studies.ray_tune import RayExecutor
+from hierprune.studies.storage import open_storage
 from hierprune.studies.study import Study
 from hierprune.studies.verify_run import verify_run
 
@@ -37,9 +43,9 @@ def nodes(_ray_alone: None) -> Iterator[Cluster]:
     found.shutdown()
 
 
-def node(cluster: Cluster) -> Any:
-    """One more machine, with a CPU."""
-    return patiently(lambda: cluster.add_node(num_cpus=1), lambda: None)
+def node(cluster: Cluster, **has: int) -> Any:
+    """One more machine, with a CPU unless it is told otherwise."""
+    return patiently(lambda: cluster.add_node(**({"num_cpus": 1} | has)), lambda: None)
 
 
 def test_a_node_is_removed_while_trials_run(tmp_path: Path, nodes: Cluster) -> None:
@@ -56,6 +62,19 @@ def test_a_node_is_removed_while_trials_run(tmp_path: Path, nodes: Cluster) -> N
     assert launcher.wait() == 0, (tmp_path / "launchers.log").read_text()[-2000:]
     assert audit(tmp_path).faults(expected=20) == []
     nodes.remove_node(other)
+
+
+def test_two_trials_share_a_gpu(tmp_path: Path, nodes: Cluster) -> None:
+    machine = node(nodes, num_gpus=1)
+    half = {"cpu": 0.5, "gpu": 0.5}
+    executor = RayExecutor(4, tmp_path, address=nodes.address, resources=half)
+    with Ledger(open_storage(tmp_path), tmp_path, DIRECTIONS, proposer(), 6) as ledger:
+        executor.run(RecipeSpec("toy:on_gpu", {}), ledger.ask, ledger.tell, threading.Event())
+        told = ledger.trials()
+    nodes.remove_node(machine)
+    assert [t.values[2] for t in told] == [0.0] * 6
+    workers = list(tmp_path.glob("logs/ray-*-*.log"))
+    assert len(workers) == 2
 
 
 @pytest.fixture

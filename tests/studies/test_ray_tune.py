@@ -101,6 +101,13 @@ def test_a_tell_that_raises_ends_the_run_with_its_error(tmp_path: Path) -> None:
         RayExecutor(2, tmp_path).run(recipe, ledger.ask, tell, threading.Event())
 
 
+@pytest.mark.usefixtures("_cluster")
+def test_what_this_machine_does_not_have_is_a_usage_error(tmp_path: Path) -> None:
+    executor = RayExecutor(1, tmp_path, resources={"cpu": 1, "quantum": 0.5})
+    with pytest.raises(UsageError, match=r"takes cpu=1, quantum=0\.5, which this machine does not"):
+        run(executor, tmp_path, [])
+
+
 def test_settings_are_checked(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="workers must be 1 or more on Ray, got 0"):
         RayExecutor(0, tmp_path)
