@@ -142,7 +142,7 @@ class ModelBased(Grid):
             widths = untried(drawn, branch.tried(known))
             if len(widths) == 0:
                 continue
-            gains = learner.gains(learned, running[branch.key], widths, front, random)
+            gains = learner.gains(done[branch.key], running[branch.key], widths, front, random)
             if gains.max() > most:
                 most, best = float(gains.max()), (branch, widths[int(np.argmax(gains))])
         return best

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..objectives.constraint import Constraint
 from ..pruners.cost import Floats, Ints
 from .branch import Branch
-from .front import non_dominated
+from .front import Axis, non_dominated
 from .goal import Goal
 from .history import Record
 from .surrogate import Belief, Surrogate, expected_gain, normal_cdf
@@ -27,6 +28,10 @@ WORST = 1.2
 """Coordinates are cut off here: beyond guessing, one plan is as good as another."""
 HOPELESS = 1e-6
 """Weight of candidates that break a constraint on an exact cost: the last to be taken."""
+
+
+Target = Callable[[Record], float]
+"""What a model learns of one trial."""
 
 
 @dataclass(eq=False)
@@ -106,7 +111,7 @@ class Learner:
 
     def gains(
         self,
-        learned: Sequence[Record],
+        done: Sequence[Record],
         running: Sequence[Record],
         widths: Ints,
         front: Floats,
@@ -119,39 +124,46 @@ class Learner:
         """
         n = len(running)
         everything = np.concatenate([self.widths(running), widths])
-        beliefs = [self.believed(axis.name, learned, everything) for axis in self.goal.axes]
+        beliefs = [self.believed(axis, done, everything) for axis in self.goal.axes]
         expected = np.stack([b.mean[:n] for b in beliefs], axis=1)  # (n, m)
         gain = expected_gain(
             [Belief(b.mean[n:], b.std[n:]) for b in beliefs],
             np.concatenate([front, expected]),
             random,
         )
-        for chance in self.chances(learned, widths):
+        for chance in self.chances(done, widths):
             gain = gain * chance
         return gain
 
-    def believed(self, name: str, learned: Sequence[Record], widths: Ints) -> Belief:
+    def believed(self, axis: Axis, done: Sequence[Record], widths: Ints) -> Belief:
         """What is thought of one objective's coordinate at these widths."""
-        if name in EXACT:
-            return Belief(self.branch.shares(widths, name), np.zeros(len(widths)))
-        axis = next(a for a in self.goal.axes if a.name == name)
-        values = np.array([axis(r.values[name]) for r in learned])
-        return self.modelled(name, learned, np.clip(values, -WORST, WORST), widths)
+        if axis.name in EXACT:
+            return Belief(self.branch.shares(widths, axis.name), np.zeros(len(widths)))
+
+        def coordinate(record: Record) -> float:
+            return min(max(axis(record.values[axis.name]), -WORST), WORST)
+
+        return self.modelled(axis.name, coordinate, done, widths)
 
     def modelled(
-        self, name: str, learned: Sequence[Record], values: Floats, widths: Ints
+        self, name: str, target: Target, done: Sequence[Record], widths: Ints
     ) -> Belief:
         """A Gaussian process over what was measured, read at these widths."""
-        seen = self.branch.features(self.widths(learned))
-        size = settled_size(len(learned))
-        key = tuple(r.number for r in learned[:size])
+        size = settled_size(len(done))
+        key = tuple(r.number for r in done[:size])
         kept = self._kept.get(name)
         if kept is None or kept[0] != key:
-            kept = (key, Surrogate.fitted(seen[:size], values[:size]))
+            kept = (key, Surrogate.fitted(*self.examples(done[:size], target)))
             self._kept[name] = kept
-        return kept[1].predict(seen, values, self.branch.features(widths))
+        return kept[1].predict(*self.examples(done, target), self.branch.features(widths))
 
-    def chances(self, learned: Sequence[Record], widths: Ints) -> Iterator[Floats]:
+    def examples(self, done: Sequence[Record], target: Target) -> tuple[Floats, Floats]:
+        """What there is to learn from: features (N, F) and targets (N,)."""
+        learned = self.window(done)
+        values = np.array([target(r) for r in learned])
+        return self.branch.features(self.widths(learned)), values
+
+    def chances(self, done: Sequence[Record], widths: Ints) -> Iterator[Floats]:
         """For every constraint, how likely the candidates (N, G) satisfy it, shape (N,)."""
         dense = self.goal.dense
         for constraint in self.goal.constraints:
@@ -161,8 +173,11 @@ class Learner:
                 gaps = np.array([constraint.violation({name: v}, dense) for v in values.tolist()])
                 yield np.where(gaps <= 0, 1.0, HOPELESS)
             else:
-                gaps = np.array([constraint.violation(r.values, dense) for r in learned])
-                belief = self.modelled(str(constraint), learned, np.nan_to_num(gaps), widths)
+
+                def gap(record: Record, constraint: Constraint = constraint) -> float:
+                    return float(np.nan_to_num(constraint.violation(record.values, dense)))
+
+                belief = self.modelled(str(constraint), gap, done, widths)
                 yield normal_cdf(-belief.mean / np.maximum(belief.std, 1e-9))
 
 
