@@ -145,9 +145,7 @@ class Learner:
 
         return self.modelled(axis.name, coordinate, done, widths)
 
-    def modelled(
-        self, name: str, target: Target, done: Sequence[Record], widths: Ints
-    ) -> Belief:
+    def modelled(self, name: str, target: Target, done: Sequence[Record], widths: Ints) -> Belief:
         """A Gaussian process over what was measured, read at these widths."""
         size = settled_size(len(done))
         key = tuple(r.number for r in done[:size])

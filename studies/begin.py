@@ -29,6 +29,7 @@ from ..task import Task
 from .align import liked_multiple
 from .dense import default_cache, dense_model
 from .fingerprint import data_sha256
+from .holdback import can_hold_back, searched
 from .int8 import try_int8
 from .latency import latency_of
 from .machine import machine
@@ -154,6 +155,7 @@ def make_record(
     """Measure the dense model and write down everything that was asked."""
     infos = tuple(ObjectiveInfo(o.name, o.unit, o.direction) for o in measures)
     count = len(request.objectives or defaults(task))
+    held_back = can_hold_back(task)
     return RunRecord(
         task=task.name,
         data=task.data,
@@ -170,21 +172,22 @@ def make_record(
         storage=request.storage,
         latency=request.latency,
         stop=request.stop,
-        dense=dense_info(task, dense, measures),
+        dense=dense_info(task, searched(task, held_back), dense, measures),
         versions={"hierprune": __version__} | {p: importlib.metadata.version(p) for p in PACKAGES},
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         machine=machine(),
         licence=task.licence,
+        held_back=held_back,
     )
 
 
-def dense_info(task: Task, dense: Dense, measures: Sequence[Objective]) -> DenseInfo:
-    """Everything measured on the dense model.
+def dense_info(task: Task, seen: Task, dense: Dense, measures: Sequence[Objective]) -> DenseInfo:
+    """Everything measured on the dense model, with the validation samples that trials see.
 
     Raises:
         UsageError: a value is not finite.
     """
-    values, interval = measured(Candidate(dense.model, dense.model, task), measures)
+    values, interval = measured(Candidate(dense.model, dense.model, seen), measures)
     for name, value in values.items():
         if not torch.isfinite(torch.tensor(value)):
             raise UsageError(
@@ -196,7 +199,7 @@ def dense_info(task: Task, dense: Dense, measures: Sequence[Objective]) -> Dense
         data_sha256=data_sha256(task),
         values=values,
         interval=interval,
-        guess=guessing(task, dense.model, measures),
+        guess=guessing(seen, dense.model, measures),
         params=round(cost.cost(cost.widths, "params")),
         macs=round(cost.cost(cost.widths, "macs")),
     )

@@ -31,6 +31,7 @@ from .prepare import CACHE, landscapes
 from .progress import Progress, Silent, Status
 from .recipe import Journey, check_dense, given_task, open_journey, pack_task, task_of
 from .request import Changes, Means, Request
+from .rescore import rescore
 from .run_record import RunRecord
 from .shipping import cargo
 from .signals import clean_stop
@@ -195,7 +196,7 @@ def check_space(request: Request) -> None:
 
 def go_on(study: Study, means: Means, progress: Progress, journey: Journey | None = None) -> Study:
     """Run the trials that are missing."""
-    record, task = study.record, study.task
+    record, task = study.asked, study.task
     assert task is not None
     journey = journey or open_journey(study.run, record, task, progress.note)
     proposer = make_proposer(study.run, record, journey, means.sampler)
@@ -229,8 +230,23 @@ def go_on(study: Study, means: Means, progress: Progress, journey: Journey | Non
         raise RuntimeError(failing)
     study.interrupted = stop.is_set() and not late.is_set()
     if not study.interrupted:
+        rescore_front(study, progress)
+    if not study.interrupted:
         confirm_front(study, progress)
     return study
+
+
+def rescore_front(study: Study, progress: Progress) -> None:
+    """Score the front on the validation samples that were held back, if any were.
+
+    A failure costs no result: the front stands as the trials know it.
+    """
+    try:
+        rescore(study, progress)
+    except KeyboardInterrupt:
+        study.interrupted = True
+    except Exception as error:
+        progress.note(f"the front could not be scored anew: {error}")
 
 
 def confirm_front(study: Study, progress: Progress) -> None:

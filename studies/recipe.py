@@ -25,6 +25,7 @@ from ..pruners.plan import PruningPlan
 from ..pruners.prune import apply_plan
 from ..pruners.training import train
 from ..task import Task
+from .holdback import searched
 from .latency import latency_of
 from .prepare import CACHE, Note, dense_of, fill_saliency, prepare, silent
 from .quantize import quantized
@@ -181,6 +182,7 @@ def open_journey(run: Path, record: RunRecord, task: Task, note: Note = silent) 
         UsageError: the task's model is not the one that the study was started with.
     """
     cache = run / CACHE
+    task = searched(task, record.held_back)
     dense = prepare(task, dense_of(record, task, cache), cache, note)
     fill_saliency(dense, record.space, cache)
     return Journey(dense, task, objectives_of(record, task, dense, cache), run / "trials")

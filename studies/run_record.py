@@ -86,6 +86,7 @@ class RunRecord:
         machine: that prepared the study, in words.
         licence: of the data, as far as it is known.
         stop: what ends it before all its plans are finished.
+        held_back: whether some validation samples are kept from the trials; see ``holdback``.
     """
 
     task: str
@@ -108,6 +109,7 @@ class RunRecord:
     machine: str = ""
     licence: str = ""
     stop: StopRules = field(default_factory=StopRules)
+    held_back: bool = False
 
     @property
     def directions(self) -> dict[str, Direction]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,8 +32,10 @@ from .picked import Picked
 from .reasons import reasons
 from .recipe import Journey, check_dense, measured, open_journey, task_of
 from .records import is_ours, to_trial
+from .rescore import Rescoring, final_form, members, rescore_trials
 from .run_record import RunRecord
 from .storage import STUDY, open_storage
+from .trial import Trial
 
 
 @dataclass(eq=False)
@@ -42,27 +44,39 @@ class Study:
 
     Attributes:
         run: the folder.
-        record: what was asked.
+        asked: what was asked.
         task: as given, or ``None`` until it is needed.
         confirmation: what was measured of the front's latency.
+        rescoring: what was measured on validation samples that were held back.
+        rescored: whether the front is shown as scored on these.
         interrupted: whether the last launch or resume was stopped before it was done.
     """
 
     run: Path
-    record: RunRecord
+    asked: RunRecord
     task: Task | None = None
     interrupted: bool = False
     confirmation: Confirmation = field(init=False)
+    rescoring: Rescoring = field(init=False)
+    rescored: bool = field(init=False)
 
     def __post_init__(self) -> None:
         """Open the storage."""
-        storage = open_storage(self.run, self.record.storage)
-        self._book = Book(storage, study_name(self.run, self.record), self.record.directions)
+        storage = open_storage(self.run, self.asked.storage)
+        self._book = Book(storage, study_name(self.run, self.asked), self.asked.directions)
         self.reread()
 
     def reread(self) -> None:
-        """Take note of what was confirmed in the meantime."""
-        self.confirmation = Confirmation.load(self.run, self.record.latency.setting)
+        """Take note of what was confirmed and scored anew in the meantime."""
+        self.confirmation = Confirmation.load(self.run, self.asked.latency.setting)
+        self.rescoring = Rescoring.load(self.run)
+        known = self.rescoring.trials.keys()
+        self.rescored = bool(known) and set(members(self.asked, self.searched())) <= known
+
+    @property
+    def record(self) -> RunRecord:
+        """What was asked; what dense and guessing score, on the samples that the front is shown on."""
+        return self.rescoring.of_dense(self.asked) if self.rescored else self.asked
 
     @classmethod
     def open(cls, run: str | Path, task: Task | None = None) -> Study:
@@ -88,23 +102,38 @@ class Study:
 
     def stop(self) -> Stop | None:
         """Why no more plans are started though fewer than asked for are finished."""
-        return self.record.stopping()(self._book.trials())
+        return self.asked.stopping()(self._book.trials())
 
     def agreements(self) -> tuple[Agreement, ...]:
         """How well every rung predicts the next, from rung 0."""
         found = Agreements()
-        for record in sorted(self.finished(), key=lambda r: r.rung):
+        for record in sorted(self.searched(), key=lambda r: r.rung):
             found.add(record)
         return found.found()
 
+    def searched(self) -> list[Record]:
+        """The complete trials as the search knows them, by number."""
+        return [read(t) for t in self.frozen() if t.state == TrialState.COMPLETE]
+
     def read(self, trial: FrozenTrial) -> Record:
-        """The record of a trial, with its confirmed latency where it has one."""
-        return self.confirmation.applied(read(trial), self.dense_ms)
+        """The record of a trial, with its confirmed latency and its new scores where it has them."""
+        record = self.confirmation.applied(read(trial), self.dense_ms)
+        return self.rescoring.applied(record) if self.rescored else record
+
+    def eligible(self) -> list[Record]:
+        """The trials that may be on the front: those scored anew, once that is done, else all."""
+        known = self.rescoring.trials
+        return [r for r in self.judged() if not self.rescored or r.number in known]
+
+    def trials_of(self, numbers: Sequence[int]) -> Iterator[tuple[Trial, Record]]:
+        """Trials by number, to be rebuilt, with what the search knows of them."""
+        frozen = self._book.trials()
+        return ((to_trial(frozen[n]), read(frozen[n])) for n in numbers)
 
     @property
     def dense_ms(self) -> float:
         """Milliseconds of the dense model's forward; NaN where latency was not measured."""
-        return self.record.dense.values.get(Latency.name, float("nan"))
+        return self.asked.dense.values.get(Latency.name, float("nan"))
 
     def latency_of(self, record: Record) -> dict[str, str]:
         """How a trial's latency is known, and what it says against dense; empty without one."""
@@ -134,7 +163,7 @@ class Study:
 
         A plan that went up the rungs stands for itself there alone.
         """
-        records = self.judged()
+        records = self.eligible()
         axes = self.record.goal().axes
         points = coordinates(axes, [r.values for r in records])
         front = [i for i in np.flatnonzero(non_dominated(points))]
@@ -150,7 +179,7 @@ class Study:
     def hypervolume(self) -> float:
         """Hypervolume of the front: 1 = dense quality at no cost, 0 = nothing beyond guessing."""
         axes = self.record.goal().axes
-        return hypervolume(coordinates(axes, [r.values for r in self.judged()]))
+        return hypervolume(coordinates(axes, [r.values for r in self.eligible()]))
 
     def _repr_html_(self) -> str:
         """As a notebook shows it."""
@@ -170,6 +199,7 @@ class Study:
             "hypervolume": self.hypervolume(),
             "stopped": None if stop is None else vars(stop),
             "agreement": [vars(a) for a in self.agreements()],
+            "scored_on": self.scored_on,
             "front": [
                 {
                     "trial": r.number,
@@ -204,10 +234,10 @@ class Study:
             UsageError: no finished trial, an unknown name, or a constraint that does not parse.
             NoModelError: no model satisfies the constraints.
         """
-        chosen = self.choose(where, prefer, trial)
         journey = self.journey(task)
-        frozen = self._book.trials()[chosen.number]
-        model, plan = journey.rebuilt(to_trial(frozen))
+        chosen = self.chosen(where, prefer, trial)
+        found = self.rescoring.trials.get(chosen.number) if self.rescored else None
+        model, plan = final_form(journey, next(self.trials_of([chosen.number]))[0], found)
         file = journey.file(model, plan)
         test, test_interval = self.tested(journey, model, file)
         dense_test, dense_test_interval = self.tested(journey, journey.dense.model)
@@ -233,6 +263,37 @@ class Study:
             file=file,
         )
 
+    @property
+    def scored_on(self) -> str:
+        """Validation samples that the front is scored on: ``held back``, ``searched`` or ``all``."""
+        if self.rescored:
+            return "held back"
+        return "searched" if self.asked.held_back else "all"
+
+    def chosen(self, where: Sequence[str], prefer: str, trial: int | None) -> Record:
+        """:meth:`choose`, with every model that is taken scored on what was held back.
+
+        A named trial is scored when it was not yet; where no member of the front satisfies the
+        constraints, all others that seem to are scored too.
+        """
+        if self.rescored and trial is not None:
+            self.choose(where, prefer, trial)
+            rescore_trials(self, [trial], task=self.task)
+        try:
+            return self.choose(where, prefer, trial)
+        except NoModelError:
+            if not self.rescored:
+                raise
+            rescore_trials(self, self.promising(where), task=self.task)
+            return self.choose(where, prefer, trial)
+
+    def promising(self, where: Sequence[str]) -> list[int]:
+        """Numbers of the trials that satisfy constraints as the search knows them."""
+        dense = self.asked.dense.values
+        constraints = [Constraint.parse(t, self.asked.names) for t in where or self.asked.where]
+        records = current(self.searched())
+        return [r.number for r in records if all(c.holds(r.values, dense) for c in constraints)]
+
     def choose(
         self, where: Sequence[str] = (), prefer: str = "knee", trial: int | None = None
     ) -> Record:
@@ -240,6 +301,7 @@ class Study:
         finished = {r.number: r for r in self.finished()}
         if not finished:
             raise UsageError(f"{self.run} has no finished trial yet; resume it first")
+        eligible = self.eligible()
         names = self.record.names
         constraints = [Constraint.parse(t, names) for t in where or self.record.where]
         if prefer != "knee" and prefer not in names:
@@ -249,10 +311,9 @@ class Study:
                 raise UsageError(f"trial {trial} of {self.run} is not finished or does not exist")
             return finished[trial]
         dense = self.record.dense.values
-        judged = current(list(finished.values()))
-        feasible = [r for r in judged if all(c.holds(r.values, dense) for c in constraints)]
+        feasible = [r for r in eligible if all(c.holds(r.values, dense) for c in constraints)]
         if not feasible:
-            raise NoModelError(self.nearest_miss(judged, constraints))
+            raise NoModelError(self.nearest_miss(eligible, constraints))
         return preferred(feasible, prefer, self.record)
 
     def nearest_miss(self, records: Sequence[Record], constraints: Sequence[Constraint]) -> str:
@@ -269,8 +330,8 @@ class Study:
     def journey(self, task: Task | None = None) -> Journey:
         """What rebuilds the models of this study; builds the task when that was not done yet."""
         self.task = task or self.task or task_of(self.record)
-        journey = open_journey(self.run, self.record, self.task)
-        check_dense(journey, self.record)
+        journey = open_journey(self.run, self.asked, self.task)
+        check_dense(journey, self.asked)
         return journey
 
     def tested(

@@ -36,7 +36,7 @@ def test_the_front_stands_below_the_dense_model(study: Path) -> None:
 
 def test_names_are_text(study: Path) -> None:
     opened = Study.open(study / "study")
-    opened.record = replace(opened.record, data="<script>")
+    opened.asked = replace(opened.asked, data="<script>")
     text = opened._repr_html_()
     assert "<script>" not in text
     assert "&lt;script&gt;" in text

@@ -1,0 +1,109 @@
+"""Validation samples that the search does not see, to score the front on in the end.
+
+The best of many noisy scores is too good: a front that was scored on the samples it was searched
+with looks better than it is. So every third validation sample is kept from the trials, where there
+are enough of them and batches can be taken apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_flatten, tree_map
+
+from ..task import Batch, Batches, Task, batch_size
+
+STRIDE = 3
+"""One sample in so many is held back."""
+ENOUGH = 1000
+"""Validation samples from which on some are held back: fewer would tell little in two parts."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """The validation samples of one purpose, in the order and batches of the whole split.
+
+    Attributes:
+        source: the whole split, as :class:`Task` takes it; its order must be the same every time.
+        held: the samples held back; else those that the search sees.
+    """
+
+    source: Batches | Callable[[], Batches]
+    held: bool
+
+    def __call__(self) -> Iterator[Batch]:
+        """The batches, without those that nothing is left of."""
+        position = 0
+        for batch in self.source() if callable(self.source) else self.source:
+            count = batch_size(batch[0])
+            place = torch.arange(position, position + count) % STRIDE
+            rows = torch.nonzero((place == STRIDE - 1) == self.held).flatten()
+            position += count
+            if len(rows):
+                yield tree_map(partial(taken, rows), batch)
+
+
+def taken(rows: Tensor, leaf: Any) -> Any:
+    """These rows of a tensor with a batch dimension; anything else as it is."""
+    if isinstance(leaf, Tensor) and leaf.dim() > 0:
+        return leaf[rows.to(leaf.device)]
+    return leaf
+
+
+def searched(task: Task, held_back: bool) -> Task:
+    """The task as trials see it."""
+    return replace(task, val=Part(task.val, held=False)) if held_back else task
+
+
+def unseen(task: Task) -> Task:
+    """A :func:`searched` task with the samples that trials do not see in the place of the others.
+
+    Raises:
+        TypeError: nothing was held back.
+    """
+    if not isinstance(task.val, Part):
+        raise TypeError(f"no validation samples of {task.name} were held back")
+    return replace(task, val=replace(task.val, held=True))
+
+
+def can_hold_back(task: Task) -> bool:
+    """Whether there are samples to spare, in batches that can be taken apart and stay in order."""
+    count = 0
+    first: list[Tensor] = []
+    for batch in task.batches("val"):
+        size = batch_size(batch[0])
+        leaves = tree_flatten(batch)[0]
+        if not all(is_divisible(leaf, size) for leaf in leaves):
+            return False
+        first = first or tensors(leaves)
+        count += size
+        if count >= ENOUGH:
+            break
+    return count >= ENOUGH and same(first, tensors(tree_flatten(first_batch(task))[0]))
+
+
+def first_batch(task: Task) -> Batch:
+    """The head of the validation split, read anew."""
+    return next(iter(task.batches("val")))
+
+
+def tensors(leaves: Sequence[Any]) -> list[Tensor]:
+    """The tensors among some leaves."""
+    return [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+
+
+def same(a: Sequence[Tensor], b: Sequence[Tensor]) -> bool:
+    """Whether these are the same tensors; a loader that shuffles gives others every time."""
+    return len(a) == len(b) and all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def is_divisible(leaf: Any, size: int) -> bool:
+    """Whether a leaf has a row per sample, or is one number or word for all."""
+    if isinstance(leaf, Tensor):
+        return leaf.dim() == 0 or len(leaf) == size
+    return leaf is None or isinstance(leaf, int | float | str | bool)
