@@ -107,7 +107,7 @@ def show_front(study: Study) -> None:
     rungs = " + ".join(map(str, counts["rungs"]))
     say(
         f"{counts['complete']} plans finished (trials by rung: {rungs or 0}), "
-        f"{counts['failed']} failed; scores on the validation split"
+        f"{counts['failed']} failed; {scores_text(study)}"
     )
     for remark in (ended_text(study), agreement_words(study.agreements())):
         if remark:
@@ -124,6 +124,15 @@ def ended_text(study: Study) -> str:
     """Why a study ended before all its plans were finished, if it did."""
     stop = study.stop()
     return "" if stop is None else f"ended early: {stop.reason}"
+
+
+def scores_text(study: Study) -> str:
+    """Which samples the scores of the front are from."""
+    return {
+        "held back": f"scores on {study.rescoring.samples} validation samples that no trial saw",
+        "searched": "scores on the validation samples of the search, so they flatter",
+        "all": "scores on the validation split",
+    }[study.scored_on]
 
 
 def speed(study: Study, records: Sequence[Record]) -> list[Column]:

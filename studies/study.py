@@ -75,7 +75,7 @@ class Study:
 
     @property
     def record(self) -> RunRecord:
-        """What was asked; what dense and guessing score, on the samples that the front is shown on."""
+        """What was asked, with the scores of dense and guessing on the samples of the front."""
         return self.rescoring.of_dense(self.asked) if self.rescored else self.asked
 
     @classmethod
@@ -116,7 +116,7 @@ class Study:
         return [read(t) for t in self.frozen() if t.state == TrialState.COMPLETE]
 
     def read(self, trial: FrozenTrial) -> Record:
-        """The record of a trial, with its confirmed latency and its new scores where it has them."""
+        """The record of a trial, with confirmed latency and new scores where it has them."""
         record = self.confirmation.applied(read(trial), self.dense_ms)
         return self.rescoring.applied(record) if self.rescored else record
 
@@ -265,7 +265,7 @@ class Study:
 
     @property
     def scored_on(self) -> str:
-        """Validation samples that the front is scored on: ``held back``, ``searched`` or ``all``."""
+        """Validation samples of the front's scores: ``held back``, ``searched`` or ``all``."""
         if self.rescored:
             return "held back"
         return "searched" if self.asked.held_back else "all"

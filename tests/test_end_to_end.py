@@ -33,7 +33,7 @@ LAUNCH = (
 )
 FRONT_KEYS = {
     *("run", "task", "data", "objectives", "dense", "trials", "hypervolume", "front"),
-    *("stopped", "agreement"),
+    *("stopped", "agreement", "scored_on"),
 }
 MODEL_KEYS = {"trial", "rung", "values", "interval", "plan", "seconds"}
 

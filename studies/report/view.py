@@ -16,8 +16,8 @@ from optuna.trial import FrozenTrial, TrialState
 from ...errors import NoModelError, UsageError
 from ...pruners.profile import Profile
 from ...pruners.tree import ModelTree
-from ...search.front import Floats, coordinates, non_dominated
-from ...search.history import Record, current
+from ...search.front import Floats, coordinates
+from ...search.history import Record
 from ...search.rungs import Agreement
 from ...search.stopping import Stop
 from ..confirmation import Confirmed
@@ -84,9 +84,9 @@ class View:
         complete = [t for t in trials if t.state == TrialState.COMPLETE]
         records = tuple(study.read(t) for t in complete)
         points = coordinates(study.record.goal().axes, [r.values for r in records])
-        numbers = {r.number for r in current(records)}
+        numbers = {r.number for r in study.eligible()}
         judged = np.array([r.number in numbers for r in records], np.bool_)
-        front = np.flatnonzero(judged)[non_dominated(points[judged])]
+        place = {r.number: i for i, r in enumerate(records)}
         tree, chosen = tree_of(study), picks(study.run)
         return cls(
             run=str(study.run),
@@ -98,7 +98,7 @@ class View:
             clock=Clock.of(trials),
             points=points,
             judged=judged,
-            front=tuple(int(i) for i in sorted(front, key=lambda i: points[i, 0])),
+            front=tuple(place[r.number] for r in study.front_records()),
             pick=picked(study, records),
             taken=tuple(i for i, r in enumerate(records) if r.number in chosen),
             failed=failures(trials, study.frozen()),

@@ -1,0 +1,61 @@
+"""Which validation samples the search sees, and which it does not."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from hierprune.data.rows import Rows
+from hierprune.studies import holdback
+from hierprune.studies.holdback import STRIDE, can_hold_back, searched, unseen
+from hierprune.task import Task
+
+
+def task_of(val: object) -> Task:
+    return Task("t", torch.nn.Identity, val, val, val)
+
+
+def rows(count: int, batch: int) -> Rows:
+    return Rows((torch.arange(count).float()[:, None],), torch.arange(count), batch)
+
+
+def targets(task: Task) -> list[int]:
+    return [int(t) for _, batch in task.batches("val") for t in batch]
+
+
+@pytest.mark.parametrize("batch", [1, 2, 7, 100])
+def test_the_two_parts_are_the_whole_whatever_the_batches(batch: int) -> None:
+    whole = task_of(rows(20, batch))
+    seen = targets(searched(whole, held_back=True))
+    held = targets(unseen(searched(whole, held_back=True)))
+    assert held == list(range(STRIDE - 1, 20, STRIDE))
+    assert sorted(seen + held) == list(range(20))
+    assert targets(searched(whole, held_back=True)) == seen
+
+
+def test_inputs_stay_with_their_targets_in_any_structure() -> None:
+    batch = ({"a": torch.arange(6), "b": [torch.arange(6) * 2, 5]}, torch.arange(6) * 3)
+    held = unseen(searched(task_of(lambda: [batch]), held_back=True))
+    ((inputs, found),) = held.batches("val")
+    assert inputs["a"].tolist() == [2, 5]
+    assert inputs["b"][0].tolist() == [4, 10]
+    assert inputs["b"][1] == 5
+    assert found.tolist() == [6, 15]
+
+
+def test_nothing_is_held_back_unless_asked() -> None:
+    whole = task_of(rows(20, 5))
+    assert searched(whole, held_back=False) is whole
+    with pytest.raises(TypeError, match="held back"):
+        unseen(whole)
+
+
+def test_only_large_splits_in_a_fixed_order_and_in_plain_tensors_are_divided(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(holdback, "ENOUGH", 20)
+    assert can_hold_back(task_of(rows(20, 7)))
+    assert not can_hold_back(task_of(rows(19, 7)))
+    assert not can_hold_back(task_of(replace(rows(2000, 1000), shuffle=True)))
+    boxes = [(torch.zeros(20, 3), [torch.zeros(i % 3, 4) for i in range(20)])]
+    assert not can_hold_back(task_of(boxes))

@@ -1,0 +1,91 @@
+"""The front on validation samples that no trial has seen."""
+
+from pathlib import Path
+
+import pytest
+
+import hierprune
+from hierprune.objectives.base import measure_quality
+from hierprune.studies import holdback
+from hierprune.studies.rescore import FILE, Rescoring, Score, members
+from hierprune.studies.study import Study
+
+
+@pytest.fixture
+def study(home: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
+    """A finished study that held some of its 192 validation samples back."""
+    monkeypatch.setattr(holdback, "ENOUGH", 100)
+    return hierprune.launch(
+        "stripes.py:task", "r", trials=8, objectives=["accuracy", "params"], workers=0
+    )
+
+
+def test_the_front_is_scored_on_what_no_trial_saw(study: Study) -> None:
+    held = measure_quality(
+        study.journey().dense.model, holdback.unseen(study.journey().task), "val"
+    )
+    assert study.asked.held_back
+    assert study.scored_on == "held back"
+    assert study.rescoring.samples == 64
+    assert study.record.dense.values["accuracy"] == pytest.approx(held["accuracy"].value)
+    assert set(study.rescoring.trials) == set(members(study.asked, study.searched()))
+    for record in study.front_records():
+        hits = record.values["accuracy"] * 64
+        assert hits == pytest.approx(round(hits))
+
+
+def test_what_is_picked_is_what_was_scored(study: Study) -> None:
+    number = study.front_records()[0].number
+    picked = study.pick(trial=number)
+    seen = holdback.unseen(study.journey().task)
+    found = measure_quality(picked.model, seen, "val")
+    assert found["accuracy"].value == pytest.approx(picked.values["accuracy"])
+    assert found["loss"].value == pytest.approx(picked.values["loss"], rel=1e-4)
+    sequential = study.rescoring.trials[number].sequential
+    assert picked.plan.recovery.sequential == (sequential > 0)
+
+
+def test_the_search_goes_on_as_it_began(study: Study) -> None:
+    before = {r.number: r.values for r in study.searched()}
+    again = hierprune.resume("r", trials=10, workers=0)
+    assert {r.number: r.values for r in again.searched() if r.number in before} == before
+    assert again.scored_on == "held back"
+    assert set(members(again.asked, again.searched())) <= set(again.rescoring.trials)
+
+
+def test_a_model_off_the_front_is_scored_when_it_is_wanted(study: Study) -> None:
+    other = next(r for r in study.searched() if r.number not in study.rescoring.trials)
+    picked = study.pick(trial=other.number)
+    assert other.number in Study.open("r").rescoring.trials
+    assert picked.values["accuracy"] * 64 == pytest.approx(round(picked.values["accuracy"] * 64))
+
+
+def test_without_its_file_the_front_is_what_the_search_knows(study: Study) -> None:
+    (study.run / FILE).write_text("{")
+    opened = Study.open("r")
+    assert opened.scored_on == "searched"
+    assert opened.record == opened.asked
+    assert opened.front_records()
+
+
+def test_small_validation_sets_stay_whole(home: Path) -> None:
+    study = hierprune.launch("stripes.py:task", "r", trials=2, objectives=["accuracy"], workers=0)
+    assert not study.asked.held_back
+    assert study.scored_on == "all"
+    assert not (study.run / FILE).exists()
+
+
+def test_scores_are_read_as_they_were_written(tmp_path: Path) -> None:
+    score = Score({"accuracy": 0.5}, {"accuracy": (0.4, 0.6)}, 256)
+    known = Rescoring(9, score, {"accuracy": 0.1}, {3: score})
+    known.save(tmp_path)
+    assert Rescoring.load(tmp_path) == known
+    assert Rescoring.load(tmp_path / "none") == Rescoring()
+
+
+def test_reconstruction_layer_by_layer_keeps_within_its_share(study: Study) -> None:
+    from hierprune.studies.rescore import Judge
+
+    judge = Judge(study.journey(), study.rescoring)
+    assert judge.sequential_samples(models=1, trials=10**6) == 512
+    assert judge.sequential_samples(models=10**6, trials=1) == 0
