@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .options import means_from, request_from, wish_from
+from .pruners.precision import Precision
 from .search.strategy import Sampler, name_of
 from .studies.launch import launch_study, resume_study
 from .studies.progress import Progress
@@ -187,6 +188,9 @@ def prune_task(
     epochs: float = 10.0,
     lr: float = 1e-3,
     distil: float = 0.0,
+    weight_decay: float = 1e-4,
+    precision: Precision = "float32",
+    average: float = 0.0,
     seed: int = 0,
     resume: bool = False,
     progress: Progress | None = None,
@@ -208,6 +212,9 @@ def prune_task(
         epochs: of training.
         lr: highest learning rate.
         distil: weight of the dense model's outputs in the loss, in [0, 1].
+        weight_decay: on weights of two or more dimensions.
+        precision: of forward passes; ``"bfloat16"`` is faster where the processor has units for it.
+        average: share of the run that the final weights are an exponential mean over, in [0, 1).
         seed: of everything random.
         resume: go on with the training that was stopped in ``out``.
         progress: hears what happens.

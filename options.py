@@ -9,6 +9,7 @@ from .errors import UsageError
 from .objectives.latency import LatencyOptions
 from .objectives.runtime import Setting
 from .pruners.plan import Recovery
+from .pruners.schedules.course import Learning
 from .search.space import SpaceOptions
 from .search.stopping import StopRules
 from .studies.devices import read_device
@@ -129,4 +130,9 @@ def wish_from(options: Mapping[str, Any]) -> Wish:
     """
     fields = ("plan", "density", "granularity", "criterion", "allocation", "budget", "seed")
     recovery = {name: options[name] for name in ("epochs", "lr", "distil", "schedule")}
-    return Wish(recovery=Recovery(**recovery), **{name: options[name] for name in fields})
+    learning = {name: options[name] for name in ("weight_decay", "precision", "average")}
+    return Wish(
+        recovery=Recovery(**recovery),
+        learning=Learning(**learning),
+        **{name: options[name] for name in fields},
+    )

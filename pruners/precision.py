@@ -13,6 +13,7 @@ from ..objectives.runtime import device_of
 from ..task import Inputs, forward
 
 Precision = Literal["float32", "bfloat16"]
+PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 Forward = Callable[[nn.Module, Inputs], Any]
 """Gives a model's outputs on a batch."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from ..objectives.registry import objective
 from ..pruners.dense import Dense
 from ..pruners.plan import PruningPlan, Recovery
 from ..pruners.prune import at_densities, at_density, check_choices
-from ..pruners.schedules.course import Ears, Snapshot, train_to_plan
+from ..pruners.schedules.course import Ears, Learning, train_to_plan
 from ..pruners.schedules.curves import schedule
 from ..search.space import SpaceOptions
 from ..task import Task
@@ -48,6 +49,7 @@ class Wish:
         allocation: splits the density over groups.
         budget: what it counts: ``"params"``, ``"macs"`` or ``"units"``.
         recovery: schedule, epochs, rate, distillation.
+        learning: weight decay, precision, averaging.
         seed: of everything random.
     """
 
@@ -58,6 +60,7 @@ class Wish:
     allocation: str = "uniform"
     budget: str = "params"
     recovery: Recovery = field(default_factory=Recovery)
+    learning: Learning = field(default_factory=Learning)
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -227,11 +230,15 @@ def train_plan(
     model = dense_model(task, default_cache(), hears.share)
     dense = prepare_once(task, model, hears)
     plan = wish.planned(dense)
-    mark = {"task": task.name} | plan.to_json()
+    mark = {"task": task.name, "learning": asdict(wish.learning)} | plan.to_json()
     since = load_snapshot(unfinished, mark) if resume else None
     folder.mkdir(parents=True, exist_ok=True)
     hears.note(f"training to {1 - plan.ratio:.2%} of the {plan.budget}")
-    pruned, plan = trained(dense, plan, task, since, (unfinished, mark), hears)
+    ears = Ears(hears.share, lambda snapshot: save_snapshot(snapshot, mark, unfinished))
+    with stopping(unfinished):
+        pruned, plan = train_to_plan(
+            dense, plan, task, learning=wish.learning, ears=ears, since=since
+        )
     hears.note("testing")
     result = tested(task, origin, dense, pruned, plan)
     result.save(folder)
@@ -258,19 +265,15 @@ def prepare_once(task: Task, model: nn.Module, hears: Progress) -> Dense:
         return prepare(task, model, Path(cache), hears.note)
 
 
-def trained(
-    dense: Dense,
-    plan: PruningPlan,
-    task: Task,
-    since: Snapshot | None,
-    kept: tuple[Path, Mapping[str, Any]],
-    hears: Progress,
-) -> tuple[nn.Module, PruningPlan]:
-    """The training, which keeps its state in a file, with the mark of what it was asked for."""
-    file, mark = kept
-    ears = Ears(hears.share, lambda snapshot: save_snapshot(snapshot, mark, file))
+@contextmanager
+def stopping(file: Path) -> Iterator[None]:
+    """Say, when a training is stopped, how it goes on.
+
+    Raises:
+        KeyboardInterrupt: it was stopped.
+    """
     try:
-        return train_to_plan(dense, plan, task, ears=ears, since=since)
+        yield
     except KeyboardInterrupt as stop:
         way = "go on with --resume" if file.exists() else "no pass was finished, nothing is kept"
         raise KeyboardInterrupt(f"stopped; {way}") from stop

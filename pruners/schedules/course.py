@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ...errors import UsageError
+from ...errors import UsageError, unknown
 from ...task import Batch, Task
 from ..dense import Dense
 from ..distil import Distillation
 from ..plan import PruningPlan
-from ..precision import Precision, forward_in, lay_out
+from ..precision import PRECISIONS, Precision, forward_in, lay_out
 from ..training import LossOf, batch_loss, count_batches, descend, make_optimizer
 from .curves import Schedule, schedule
 from .learned import Learned
@@ -74,6 +74,10 @@ class Learning:
         """Check ranges."""
         if not 0 <= self.average < 1:
             raise UsageError(f"average must be in [0, 1), got {self.average}")
+        if self.weight_decay < 0:
+            raise UsageError(f"weight_decay must be 0 or more, got {self.weight_decay}")
+        if self.precision not in PRECISIONS:
+            raise unknown("precision", self.precision, PRECISIONS)
 
     def mean_of(self, model: nn.Module, steps: int) -> AveragedModel:
         """A mean that begins with this model, in a run of so many batches."""

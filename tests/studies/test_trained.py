@@ -18,7 +18,8 @@ def test_a_folder_that_loads_and_verifies(command, home, granularity):
     assert done.json["values"]["params"] < 0.4
     assert done.json["plan"]["recovery"]["schedule"] == "gradual"
     assert command("verify", "small").code == 0
-    again = command(*BASE[:-1], "again", "--plan", "small/plan.json", "--schedule", "rigl")
+    fast = ("--precision", "bfloat16", "--average", "0.1", "--schedule", "rigl")
+    again = command(*BASE[:-1], "again", "--plan", "small/plan.json", *fast)
     assert again.code == 0, again.err
     plans = [json.loads((home / f / "plan.json").read_text()) for f in ("small", "again")]
     assert plans[0]["density"] == plans[1]["density"]
@@ -40,6 +41,7 @@ class Stopping(Silent):
 
 def test_stopped_and_resumed_is_the_same(home):
     settings = {"density": 0.2, "granularity": "weight", "epochs": 2.0, "lr": 1e-2, "distil": 0.3}
+    settings |= {"average": 0.2, "schedule": "rewind"}
     hierprune.prune_task("stripes.py:task", "warm", **settings)
     with pytest.raises(KeyboardInterrupt, match="--resume"):
         hierprune.prune_task("stripes.py:task", "small", progress=Stopping(), **settings)
@@ -65,6 +67,9 @@ def test_stopped_and_resumed_is_the_same(home):
         (("--plan", "nowhere.json"), "nowhere.json"),
         (("--density", "0.3", "--resume"), "no unfinished training"),
         (("--density", "0.3", "--epochs", "-1"), "epochs"),
+        (("--density", "0.3", "--average", "1"), "average must be in [0, 1), got 1"),
+        (("--density", "0.3", "--weight-decay", "-1"), "weight_decay must be 0 or more"),
+        (("--density", "0.3", "--precision", "bfloat"), "did you mean 'bfloat16'"),
         (("--density", "0.3", "--allocation", "globl"), "did you mean 'global'"),
     ],
 )
