@@ -131,9 +131,7 @@ def with_latency(
 ) -> list[Objective]:
     """The objectives, latency as the request wants it."""
     return [
-        latency_of(
-            request.latency, dense, task, request.space.granularities, cache, progress=progress
-        )
+        latency_of(request.latency, dense, task, request.space, cache, progress=progress)
         if isinstance(o, Latency)
         else o
         for o in measures

@@ -28,7 +28,9 @@ from ..pruners.cost import CostModel, Ints
 from ..pruners.dense import Dense
 from ..pruners.pattern import parse
 from ..pruners.prune import shrink
+from ..search.space import SpaceOptions
 from ..task import Task
+from .prepare import cost_of
 from .progress import Progress, Silent
 
 TABLE = "latency.json"
@@ -52,7 +54,7 @@ def latency_of(
     options: LatencyOptions,
     dense: Dense,
     task: Task,
-    granularities: tuple[str, ...],
+    space: SpaceOptions,
     cache: Path,
     *,
     dense_ms: float | None = None,
@@ -64,9 +66,9 @@ def latency_of(
         UsageError: the runtime cannot run the model.
     """
     measured = Latency(options.setting, dense_ms=dense_ms)
-    if options.mode == "measured" or not any(dense.units(g) for g in cuts(granularities)):
+    if options.mode == "measured" or not any(dense.units(g) for g in cuts(space.granularities)):
         return measured
-    table = cached_table(options, dense, task, granularities, cache, progress or Silent())
+    table = cached_table(options, dense, task, space, cache, progress or Silent())
     if dense_ms is None:
         with alone():
             inputs = inputs_of(options.setting, task, dense.model)
@@ -78,7 +80,7 @@ def cached_table(
     options: LatencyOptions,
     dense: Dense,
     task: Task,
-    granularities: tuple[str, ...],
+    space: SpaceOptions,
     cache: Path,
     progress: Progress,
 ) -> LatencyTable:
@@ -91,7 +93,7 @@ def cached_table(
             return LatencyTable.from_json(data["table"])
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    table = measure_table(options, dense, task, granularities, progress)
+    table = measure_table(options, dense, task, space, progress)
     draft = file.with_suffix(".draft")
     draft.write_text(json.dumps({"about": about, "table": table.to_json()}))
     draft.replace(file)
@@ -102,19 +104,19 @@ def measure_table(
     options: LatencyOptions,
     dense: Dense,
     task: Task,
-    granularities: tuple[str, ...],
+    space: SpaceOptions,
     progress: Progress,
     seconds: float = TABLE_SECONDS,
     rows: int = ROWS,
 ) -> LatencyTable:
-    """Time narrowed models on the runtime, alone on this machine."""
+    """Time narrowed models of a space on the runtime, alone on this machine."""
     setting = options.setting
     progress.note(f"timing narrowed models ({setting.runtime}, batch {setting.batch})")
     inputs = inputs_of(setting, task, dense.model)
     found: list[Row] = []
     with alone(progress):
         start = time.perf_counter()
-        for model in narrowed(dense, cuts(granularities), rows):
+        for model in narrowed(dense, space, rows):
             times = compare(setting, model, dense.model, inputs, seconds=ROW_SECONDS, narrow=NARROW)
             measured = ratio(times)
             found.append(Row(shapes_of(model), measured.value, half_width(measured)))
@@ -130,16 +132,17 @@ def measure_table(
     return table
 
 
-def narrowed(dense: Dense, granularities: list[str], count: int) -> Iterator[nn.Module]:
-    """Models at random widths, of each granularity in turn; every prefix covers the densities.
+def narrowed(dense: Dense, space: SpaceOptions, count: int) -> Iterator[nn.Module]:
+    """Models at random widths of the space, of each granularity in turn.
 
-    They are cut and nothing else: weights do not change the time.
+    Every prefix covers the densities. They are cut and nothing else: weights do not change the
+    time.
     """
     draw = np.random.default_rng(0)
-    kinds = [g for g in granularities if dense.units(g)]
+    kinds = [g for g in cuts(space.granularities) if dense.units(g)]
     for i in range(count):
         granularity = kinds[i % len(kinds)]
-        widths = random_widths(CostModel.of(dense.tree, granularity), draw, i / count)
+        widths = random_widths(cost_of(dense.tree, granularity, space), draw, i / count)
         groups = dense.units(granularity)
         keep = {g.name: tuple(range(int(w))) for g, w in zip(groups, widths, strict=True)}
         yield shrink(dense.model, dense.tree, granularity, keep)

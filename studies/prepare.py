@@ -129,9 +129,7 @@ def landscapes(
     found = {}
     for granularity in options.granularities:
         groups = dense.tree.units(granularity)
-        cost = CostModel.of(dense.tree, granularity)
-        if granularity == "channel" and isinstance(options.align, int):
-            cost = cost.aligned(options.align)
+        cost = cost_of(dense.tree, granularity, options)
         paths: dict[tuple[str, str], AllocationPath] = {}
         for criterion in options.criteria[granularity]:
             scores = dense.scores(criterion, granularity)
@@ -146,6 +144,14 @@ def landscapes(
                 paths[name, criterion] = path
         found[granularity] = Landscape(cost, tuple(g.stage for g in groups), paths)
     return found
+
+
+def cost_of(tree: ModelTree, granularity: str, options: SpaceOptions) -> CostModel:
+    """What widths cost, and which ones the space allows."""
+    cost = CostModel.of(tree, granularity)
+    if granularity == "channel" and isinstance(options.align, int):
+        return cost.aligned(options.align)
+    return cost
 
 
 def cached_profile(

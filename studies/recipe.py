@@ -153,12 +153,11 @@ def objectives_of(
     """Everything that a study measures; latency relative to the dense time of its start."""
     found = [objective(name, task) for name in record.names]
     ms = record.dense.values.get(Latency.name)
-    kinds = record.space.granularities
 
     def known(one: Objective) -> Objective:
         if not isinstance(one, Latency):
             return one
-        return latency_of(record.latency, dense, task, kinds, cache, dense_ms=ms)
+        return latency_of(record.latency, dense, task, record.space, cache, dense_ms=ms)
 
     return tuple(map(known, found))
 

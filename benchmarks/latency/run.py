@@ -35,6 +35,7 @@ from hierprune.pruners.cost import CostModel
 from hierprune.pruners.dense import Dense
 from hierprune.pruners.prune import prune, shrink
 from hierprune.pruners.tree_cache import find_tree
+from hierprune.search.space import SpaceOptions
 from hierprune.studies.confirm import NARROW
 from hierprune.studies.latency import alone, measure_table, random_widths
 from hierprune.studies.progress import Silent
@@ -145,7 +146,7 @@ def predicted(count: int) -> None:
         for runtime in RUNTIMES:
             options = LatencyOptions("predicted", Setting(runtime))
             start = time.perf_counter()
-            table = measure_table(options, dense, task_of(x), ("channel",), Silent())
+            table = measure_table(options, dense, task_of(x), SpaceOptions(), Silent())
             took, rows = time.perf_counter() - start, len(table.rows)
             pairs = []
             for model in random_models(dense, count, seed=9):
@@ -164,7 +165,7 @@ def half(count: int) -> None:
     dense, x = known("ResNet-20")
     cost = CostModel.of(dense.tree, "channel")
     options = LatencyOptions("predicted", Setting("onnxruntime"))
-    table = measure_table(options, dense, task_of(x), ("channel",), Silent())
+    table = measure_table(options, dense, task_of(x), SpaceOptions(), Silent())
     for align in (1, 8, 16):
         models = [at_widths(dense, w) for w in halves(cost, align, count)]
         model = min(models, key=lambda m: table.predict(shapes_of(m)).value)
