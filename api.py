@@ -33,7 +33,7 @@ def launch(
     budget: str = "params",
     min_density: float = 0.02,
     max_density: float = 0.9,
-    align: int | str = 1,
+    align: int | str | None = None,
     int8: Sequence[str] = ("none",),
     strategy: str | Sampler = "default",
     max_epochs: float = 0.0,
@@ -44,9 +44,9 @@ def launch(
     storage: str | None = None,
     latency: str = "predicted",
     device: str | None = None,
-    runtime: str = "eager",
-    threads: int = 1,
-    batch: int = 1,
+    runtime: str | None = None,
+    threads: int | None = None,
+    batch: int | None = None,
     shape: Sequence[int] | None = None,
     command: str | None = None,
     executor: str = "local",
@@ -80,7 +80,7 @@ def launch(
         strategy: ``"default"``, ``"gp"``, ``"evolution"``, ``"tpe"``, ``"nsga2"``, ``"nsga3"``,
             ``"random"``, ``"grid"``, or a sampler object of Optuna, which draws after the sweeps.
         align: widths of structures are multiples of it; ``"auto"`` finds one that the runtime
-            likes, where latency is an objective.
+            likes, where latency is an objective; default ``"auto"`` on onnxruntime, else 1.
         int8: ``"none"``, ``"dynamic"``, ``"static"``, or several: what the recovered model may
             become; latency then needs ``runtime="onnxruntime", latency="measured"``.
         max_epochs: fine-tune one plan in ten for up to so many epochs.
@@ -92,11 +92,12 @@ def launch(
         storage: Optuna URL; default a journal in the run folder.
         latency: how trials know it: ``"predicted"`` from models timed once, or ``"measured"``;
             the front is timed at the end either way.
-        device: name or file of a device profile: runtime, threads, batch, widths and budgets.
-        runtime: what latency is measured on: ``"eager"``, ``"compile"``, ``"onnxruntime"`` or
-            ``"remote"``.
-        threads: of the runtime.
-        batch: samples per timed forward.
+        device: name or file of a device profile: runtime, threads, batch, widths and budgets, where
+            they are not given here.
+        runtime: what latency is measured on: ``"eager"`` (default), ``"compile"``,
+            ``"onnxruntime"`` or ``"remote"``.
+        threads: of the runtime; default 1.
+        batch: samples per timed forward; default 1.
         shape: of one timed sample of noise; default the head of the validation data.
         command: of the runtime ``"remote"``: takes an ONNX file, prints milliseconds.
         executor: ``"local"`` or ``"ray"``.

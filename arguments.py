@@ -264,21 +264,15 @@ setting_options = (
     ),
     click.option(
         "--runtime",
-        default="eager",
-        show_default=True,
         shell_complete=words("eager", "compile", "onnxruntime", "remote"),
         help="What latency is measured on: 'eager', 'compile', 'onnxruntime', or 'remote' with "
-        "--command.",
+        "--command. [eager]",
     ),
-    click.option(
-        "--threads", type=click.IntRange(1), default=1, show_default=True, help="Of the runtime."
-    ),
+    click.option("--threads", type=click.IntRange(1), help="Of the runtime. [1]"),
     click.option(
         "--batch",
         type=click.IntRange(1),
-        default=1,
-        show_default=True,
-        help="Samples per timed forward.",
+        help="Samples per timed forward. [1]",
     ),
     click.option(
         "--shape",
@@ -360,9 +354,8 @@ request_options = stacked(
     click.option(
         "--align",
         metavar="auto|N",
-        default="1",
-        show_default=True,
-        help="Keep widths in multiples of N; 'auto' finds by timing what the runtime likes.",
+        help="Keep widths in multiples of N; 'auto' finds by timing what the runtime likes. "
+        "[auto on onnxruntime, else 1]",
     ),
     click.option(
         "--int8",

@@ -61,12 +61,7 @@ def with_device(given: Mapping[str, Any]) -> dict[str, Any]:
     if device is None:
         return found
     profile = read_device(str(device))
-    defaults = {"runtime": "eager", "threads": 1, "batch": 1, "align": 1}
-    for name, value in profile.items():
-        default = defaults.get(name)
-        if name != "where" and str(found.get(name, default)) == str(default):
-            found[name] = value
-    return found | {"where": (*found.get("where", ()), *profile["where"])}
+    return profile | found | {"where": (*found.get("where", ()), *profile["where"])}
 
 
 def latency_from(given: Mapping[str, Any]) -> LatencyOptions:
@@ -104,6 +99,11 @@ def align_from(value: str | int) -> int | Literal["auto"]:
         raise UsageError(f"align must be 'auto' or a number from 1 on, got {value!r}") from None
 
 
+def by_lanes(given: Mapping[str, Any]) -> bool:
+    """Whether the runtime is slow at odd widths, and models are timed fast enough to find which."""
+    return bool(given.get("runtime") == "onnxruntime")
+
+
 def space_from(given: Mapping[str, Any]) -> SpaceOptions:
     """What may vary; one list of criteria or allocations serves all granularities."""
     default = SpaceOptions()
@@ -117,7 +117,7 @@ def space_from(given: Mapping[str, Any]) -> SpaceOptions:
         budget=given.get("budget", default.budget),
         min_density=given.get("min_density", default.min_density),
         max_density=given.get("max_density", default.max_density),
-        align=align_from(given.get("align", 1)),
+        align=align_from(given.get("align", "auto" if by_lanes(given) else 1)),
         quantizations=tuple(given.get("int8", default.quantizations)),
     )
 

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from .live import say
 from .search.history import Record
-from .studies.card import INT8, bar, number
+from .studies.card import INT8, bar, number, with_interval
 from .studies.compare import Comparison
 from .studies.export import Exported
 from .studies.picked import Picked
@@ -35,6 +35,8 @@ LATENCY = "latency"
 MARKS = {"faster": "", "slower": "SLOWER", "undecided": "~"}
 COSTS = ("params", "macs")
 """Shown beside the objectives in every front."""
+
+PLUS_MINUS = "± to the farther end of the 95 % interval"
 
 out = Console(highlight=False)
 
@@ -107,7 +109,7 @@ def show_front(study: Study) -> None:
     rungs = " + ".join(map(str, counts["rungs"]))
     say(
         f"{counts['complete']} plans finished (trials by rung: {rungs or 0}), "
-        f"{counts['failed']} failed; {scores_text(study)}"
+        f"{counts['failed']} failed; {scores_text(study)}, {PLUS_MINUS}"
     )
     for remark in (ended_text(study), agreement_words(study.agreements())):
         if remark:
@@ -167,8 +169,12 @@ def latency_text(study: Study, records: Sequence[Record]) -> str:
 
 def measured_column(info: ObjectiveInfo, record: RunRecord, records: Sequence[Record]) -> Column:
     """One objective of the dense model and of the front."""
-    values = [record.dense.values[info.name], *(r.values[info.name] for r in records)]
-    return Column(head_of(info), list(map(number, values)))
+    name, dense = info.name, record.dense
+    cells = [
+        with_interval(dense.values[name], dense.interval.get(name)),
+        *(with_interval(r.values[name], r.interval.get(name)) for r in records),
+    ]
+    return Column(head_of(info), cells)
 
 
 def plan_columns(records: Sequence[Record]) -> list[Column]:
@@ -197,21 +203,34 @@ def show_picked(picked: Picked, folder: Path | None) -> None:
     """What was picked, beside the dense model."""
     record, names = picked.record, picked.record.names
     sides = {
-        "dense\nvalidation": record.dense.values,
-        "picked\nvalidation": picked.values,
-        "dense\ntest": picked.dense_test,
-        "picked\ntest": picked.test,
+        "dense\nvalidation": (record.dense.values, record.dense.interval),
+        "picked\nvalidation": (picked.values, picked.interval),
+        "dense\ntest": (picked.dense_test, picked.dense_test_interval),
+        "picked\ntest": (picked.test, picked.test_interval),
     }
     heads = [head_of(info).replace("\n", ", " if info.unit else " ") for info in record.measured]
-    columns = [Column(h, [number(side.get(n)) for n in names]) for h, side in sides.items()]
+    columns = [
+        Column(head, [side_cell(values, spans, n) for n in names])
+        for head, (values, spans) in sides.items()
+    ]
     title = f"{title_of(record)}: trial {picked.trial}"
     show(table(title, [Column("", heads, False), *columns]))
+    say(f"{PLUS_MINUS}; the test split was read once, now")
+    if picked.latency:
+        say(picked.latency)
     if folder is not None:
         say(f"wrote {folder}; load it with: hierprune.load({str(folder)!r})")
         if picked.file is not None:
             say(f"these scores are those of {folder / INT8}; load gives the model before int8")
     else:
         say("nothing written; pass --out DIR to keep it")
+
+
+def side_cell(
+    values: Mapping[str, float], spans: Mapping[str, tuple[float, float]], name: str
+) -> str:
+    """A score with its interval; a dash where it was not measured."""
+    return with_interval(values[name], spans.get(name)) if name in values else "-"
 
 
 def show_trained(trained: Trained, folder: Path) -> None:

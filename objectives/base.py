@@ -84,19 +84,17 @@ class Objective(Protocol):
 def measure_quality(model: nn.Module, task: Task, split: Split) -> dict[str, Measurement]:
     """Loss and metrics of ``model`` on one split, in eval mode, without gradients.
 
-    Intervals are mean +- 1.96 standard errors over samples; the loss, known per batch only, has
-    none.
+    Intervals are mean +- 1.96 standard errors over samples; of the loss, known per batch only, and
+    of streamed metrics they are those of :class:`Stream`.
     """
     samples: dict[str, list[Tensor]] = defaultdict(list)
     metrics = {name: task.metric(name) for name in task.metrics}
     streams = {n: Stream(m) for n, m in metrics.items() if isinstance(m, Streamed)}
-    loss_sum, count = 0.0, 0
+    loss = Stream(Streamed(BatchMean, "minimize"))
     with measuring(model):
         for inputs, targets in task.batches(split):
             outputs = forward(model, inputs)
-            n = batch_size(inputs)
-            loss_sum += float(task.loss(outputs, targets)) * n
-            count += n
+            loss.update(float(task.loss(outputs, targets)), batch_size(inputs))
             for name, metric in metrics.items():
                 if isinstance(metric, Streamed):
                     streams[name].update(outputs, targets)
@@ -104,7 +102,24 @@ def measure_quality(model: nn.Module, task: Task, split: Split) -> dict[str, Mea
                     samples[name].append(metric.fn(outputs, targets).double().flatten())
     result = {name: mean_interval(torch.cat(values)) for name, values in samples.items()}
     streamed = {name: stream.measured() for name, stream in streams.items()}
-    return {"loss": Measurement(loss_sum / count)} | {n: (result | streamed)[n] for n in metrics}
+    return {"loss": loss.measured()} | {n: (result | streamed)[n] for n in metrics}
+
+
+@dataclass
+class BatchMean:
+    """The mean over samples of what is known as means of batches."""
+
+    total: float = 0.0
+    count: int = 0
+
+    def update(self, mean: float, count: int) -> None:
+        """Take a batch."""
+        self.total += mean * count
+        self.count += count
+
+    def compute(self) -> float:
+        """The mean."""
+        return self.total / self.count
 
 
 class Stream:

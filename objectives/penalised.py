@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ..errors import UsageError
 from ..task import Direction
-from .base import Candidate
+from .base import Candidate, Measurement
 from .size import Params
+
+NAME = "penalised_loss"
 
 
 @dataclass(frozen=True)
@@ -23,10 +27,41 @@ class PenalisedLoss:
 
     weight: float = 1.0
 
-    name: ClassVar[str] = "penalised_loss"
     unit: ClassVar[str] = ""
     direction: ClassVar[Direction] = "minimize"
 
-    def __call__(self, candidate: Candidate) -> float:
-        """The sum."""
-        return candidate.quality["loss"].value + self.weight * Params()(candidate)
+    def __post_init__(self) -> None:
+        """Check the weight."""
+        if not 0 <= self.weight < math.inf:
+            raise UsageError(f"the weight of {NAME} must be 0 or more, got {self.weight}")
+
+    @property
+    def name(self) -> str:
+        """``penalised_loss``, and the weight where it is not 1."""
+        return NAME if self.weight == 1 else f"{NAME}_{self.weight!r}"
+
+    @classmethod
+    def called(cls, name: str) -> PenalisedLoss | None:
+        """The one of that name, ``penalised_loss_0.1`` say; None where it is another's name.
+
+        >>> PenalisedLoss.called("penalised_loss_0.1")
+        PenalisedLoss(weight=0.1)
+        """
+        head, _, weight = name.rpartition("_")
+        try:
+            number = float(weight)
+        except ValueError:
+            return cls() if name == NAME else None
+        return cls(number) if head == NAME else None
+
+    def __call__(self, candidate: Candidate) -> Measurement:
+        """The sum, with the interval of the loss."""
+        penalty = self.weight * Params()(candidate)
+        return shifted(candidate.quality["loss"], penalty)
+
+
+def shifted(found: Measurement, by: float) -> Measurement:
+    """A value and its interval, moved."""
+    if found.low is None or found.high is None:
+        return Measurement(found.value + by)
+    return Measurement(found.value + by, found.low + by, found.high + by)

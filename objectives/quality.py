@@ -30,5 +30,5 @@ class Quality:
         return self.metric
 
     def __call__(self, candidate: Candidate) -> Measurement:
-        """The mean with its 95 % interval; the loss has no interval."""
+        """The mean with its 95 % interval, where there are samples or batches enough."""
         return candidate.quality[self.metric]

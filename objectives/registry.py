@@ -31,12 +31,14 @@ BUILT_IN: Mapping[str, Callable[[], Objective]] = {
     "kl": Divergence,
     "penalised_loss": PenalisedLoss,
 }
-QUALITIES = frozenset({"agreement", "kl", "penalised_loss"})
+QUALITIES = frozenset({"agreement", "kl"})
 """Those of :data:`BUILT_IN` that compare with guessing rather than with dense at no cost."""
 
 
 def objective(name: str, task: Task) -> Objective:
     """The objective of that name: ``loss``, a metric of the task, or one of :data:`BUILT_IN`.
+
+    ``penalised_loss_0.1`` is the penalised loss with that weight.
 
     Raises:
         UsageError: there is none.
@@ -45,6 +47,9 @@ def objective(name: str, task: Task) -> Objective:
         return BUILT_IN[name]()
     if name == "loss":
         return Quality(name, "minimize")
+    penalised = PenalisedLoss.called(name)
+    if penalised is not None and name not in task.metrics:
+        return penalised
     kind, _, base = name.partition("_")
     if kind in KINDS and base in (*task.metrics, "loss"):
         quality = objective(base, task)
@@ -57,7 +62,7 @@ def objective(name: str, task: Task) -> Objective:
 
 def is_quality(one: Objective) -> bool:
     """Whether it says how good the answers are, so that guessing is its worst."""
-    return isinstance(one, Quality | Robustness) or one.name in QUALITIES
+    return isinstance(one, Quality | Robustness | PenalisedLoss) or one.name in QUALITIES
 
 
 def names(task: Task) -> list[str]:

@@ -72,8 +72,9 @@ def objectives_to_measure(task: Task, request: Request) -> list[Objective]:
         UsageError: an unknown objective, here or in a constraint.
     """
     chosen = request.objectives or defaults(task)
-    constraints = [Constraint.parse(text, names(task)) for text in request.where]
-    constraints += conjunction(request.stop.until, names(task))
+    known = [*dict.fromkeys([*names(task), *chosen])]
+    constraints = [Constraint.parse(text, known) for text in request.where]
+    constraints += conjunction(request.stop.until, known)
     constrained = [c.objective for c in constraints]
     wanted = dict.fromkeys([*chosen, *task.metrics, "loss", *ALWAYS, *constrained])
     return [objective(name, task) for name in wanted]

@@ -123,6 +123,17 @@ def number(value: float | None) -> str:
     return f"{value:#.4g}"
 
 
+def with_interval(value: float, span: tuple[float, float] | None) -> str:
+    """A value and how far the farther end of its 95 % interval is.
+
+    >>> with_interval(0.9069, (0.9012, 0.9126)), with_interval(2.0, None)
+    ('0.9069 ±0.0057', '2.000')
+    """
+    if span is None or span == (value, value):
+        return number(value)
+    return f"{number(value)} ±{max(span[1] - value, value - span[0]):.2g}"
+
+
 def kept(picked: Picked) -> list[str]:
     """Kept share of every group, with a bar, and where to see which."""
     keep: Mapping[str, Sequence[int]] = picked.plan.keep or {}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from ..search.history import Record
-from .card import number
+from .card import with_interval
 from .run_record import RunRecord
 
 SHOWN = 30
@@ -24,12 +24,18 @@ def notebook_html(
         front: its non-dominated trials.
         hypervolume: of the front.
     """
-    names = [o.name for o in record.objectives]
+    dense, names = record.dense, [o.name for o in record.objectives]
     heads = ["trial", *(f"{o.name} {o.unit}".strip() for o in record.objectives), "removed"]
-    rows = [["dense", *(number(record.dense.values[n]) for n in names), ""]]
+    rows = [["dense", *(with_interval(dense.values[n], dense.interval.get(n)) for n in names), ""]]
     for r in front[:SHOWN]:
         removed = f"{r.plan['ratio']:.1%} of {r.plan['budget']}"
-        rows.append([str(r.number), *(number(r.values[n]) for n in names), removed])
+        rows.append(
+            [
+                str(r.number),
+                *(with_interval(r.values[n], r.interval.get(n)) for n in names),
+                removed,
+            ]
+        )
     title = f"{record.task} on {record.data}" if record.data else record.task
     text = (
         f"{counts['complete']} of {record.n_trials} plans finished, {counts['failed']} trials "

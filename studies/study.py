@@ -170,9 +170,13 @@ class Study:
         return [records[i] for i in sorted(front, key=lambda i: points[i, 0])]
 
     def front(self) -> pd.DataFrame:
-        """The Pareto front: a row per model, everything measured and what it is made of."""
+        """The Pareto front: a row per model, everything measured and what it is made of.
+
+        ``NAME_low`` and ``NAME_high`` are the ends of 95 % intervals.
+        """
         rows = [
-            {"trial": r.number, **row_of(r), **self.latency_of(r)} for r in self.front_records()
+            {"trial": r.number, **row_of(r), **self.latency_of(r), **bounds_of(r)}
+            for r in self.front_records()
         ]
         return pd.DataFrame(rows).set_index("trial") if rows else pd.DataFrame()
 
@@ -360,6 +364,14 @@ def row_of(record: Record) -> dict[str, Any]:
         "quantization": record.plan.get("quantization", "none"),
         "seconds": sum(record.seconds.values()),
         **{f"density:{g}": d for g, d in density.items()},
+    }
+
+
+def bounds_of(record: Record) -> dict[str, float]:
+    """The ends of all intervals of a trial."""
+    spans = record.interval.items()
+    return {
+        f"{name}_{end}": span[i] for name, span in spans for i, end in enumerate(("low", "high"))
     }
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pandas as pd
@@ -16,8 +17,10 @@ import torch
 from torch import nn
 
 import hierprune
-from hierprune import cli
+from hierprune import api, cli, options
+from hierprune.objectives.runtime import Setting
 from hierprune.studies.progress import Silent, Status
+from hierprune.studies.request import Request
 
 SCRIPT = """
 import torch
@@ -66,6 +69,49 @@ class Listener(Silent):
 def launch(trials: int = 3, objectives: Sequence[str] = ("accuracy", "params"), **options: object):
     settings = {"strategy": "random", "workers": 0} | options
     return hierprune.launch("stripes.py:task", trials=trials, objectives=objectives, **settings)
+
+
+GIVEN: dict[str, Any] = {
+    "trials": 7,
+    "objectives": ("accuracy", "latency"),
+    "where": ("macs <= 0.5",),
+    "granularity": ("channel", "block"),
+    "criterion": ("l1",),
+    "allocation": ("lamp",),
+    "space": "global",
+    "budget": "macs",
+    "min_density": 0.1,
+    "max_density": 0.8,
+    "align": 4,
+    "strategy": "random",
+    "max_epochs": 2.0,
+    "lr": 0.5,
+    "distil": 0.25,
+    "sequential": True,
+    "seed": 3,
+    "storage": "sqlite:///x.db",
+    "latency": "measured",
+    "device": "server",
+    "runtime": "remote",
+    "threads": 2,
+    "batch": 3,
+    "shape": (1, 8, 8),
+    "command": "bench",
+    "until": "macs <= 0.5",
+    "patience": 9,
+    "int8": ("none", "dynamic"),
+}
+MEANS = {*options.MEANS, "task", "run", "progress"}
+
+
+def test_every_keyword_reaches_the_study(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Request] = []
+    monkeypatch.setattr(api, "launch_study", lambda task, run, request, *_: asked.append(request))
+    assert {*inspect.signature(hierprune.launch).parameters} == GIVEN.keys() | MEANS
+    hierprune.launch("stripes.py:task", **GIVEN)
+    hierprune.launch("stripes.py:task")
+    assert asked == [options.request_from(GIVEN), options.request_from({})]
+    assert asked[0].latency.setting == Setting("remote", 2, 3, (1, 8, 8), "bench")
 
 
 def test_a_script_without_a_main_guard_searches_a_task_object(home: Path) -> None:

@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from hierprune.errors import UsageError
 from hierprune.objectives import metrics
 from hierprune.objectives.base import Candidate, measure_quality
+from hierprune.objectives.penalised import PenalisedLoss
 from hierprune.objectives.registry import BUILT_IN, is_quality, names, objective
 from hierprune.objectives.robustness import KINDS, changed
 from hierprune.task import Task
@@ -76,8 +78,33 @@ def test_footprints_of_a_masked_model():
     assert measure["nonzeros"] == pytest.approx(8 / 72)
     assert measure["size"] < objective("size", task())(candidate())
     assert measure["entropy_coded"] > 0
-    loss = candidate(masked).quality["loss"].value
-    assert measure["penalised_loss"] == pytest.approx(loss + (8 + 2) / 74)
+    loss = candidate(masked).quality["loss"]
+    penalised = measure["penalised_loss"]
+    assert penalised.value == pytest.approx(loss.value + (8 + 2) / 74)
+    assert penalised.high - penalised.value == pytest.approx(loss.high - loss.value)
+
+
+def test_the_weight_of_the_penalty_is_part_of_its_name():
+    light = objective("penalised_loss_0.1", task())
+    assert light == PenalisedLoss(0.1)
+    assert objective(light.name, task()) == light
+    assert is_quality(light)
+    one = candidate()
+    assert light(one).value == pytest.approx(one.quality["loss"].value + 0.1)
+    for wrong in ("penalised_loss_", "penalised_loss_much", "penalised_lossy"):
+        with pytest.raises(UsageError, match="penalised_loss"):
+            objective(wrong, task())
+    with pytest.raises(UsageError, match="0 or more"):
+        objective("penalised_loss_-1", task())
+
+
+def test_the_loss_has_an_interval_where_there_are_batches_enough():
+    found = candidate().quality["loss"]
+    means = [nn.functional.cross_entropy(Mean()(x), y).item() for x, y in batches()]
+    assert found.value == pytest.approx(sum(means) / 12)
+    assert found.low < min(found.value, found.high)
+    few = Candidate(Mean(), Mean(), Task("toy", Mean, [], batches()[:9], []))
+    assert few.quality["loss"].low is None
 
 
 def test_activations_count_what_is_alive_at_once():

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from hierprune.errors import UsageError
+from hierprune.objectives.runtime import Setting
 from hierprune.options import request_from
 from hierprune.studies.devices import read_device, ready_made
 
@@ -29,6 +30,16 @@ def test_options_win_and_budgets_are_added(tmp_path: Path):
     assert request.latency.setting.batch == 2
     assert request.latency.setting.runtime == "onnxruntime"
     assert request.where == ("loss <= 1", "latency <= 2.5", "size <= 1024.0")
+    plain = request_from({"device": "server", "runtime": "eager", "threads": 1, "align": 1})
+    assert plain.latency.setting == Setting("eager", 1, 16)
+    assert plain.space.align == 1
+
+
+def test_widths_that_the_runtime_likes_are_looked_for_where_it_has_some():
+    assert request_from({"runtime": "onnxruntime"}).space.align == "auto"
+    assert request_from({"runtime": "onnxruntime", "align": 1}).space.align == 1
+    assert request_from({"runtime": "compile"}).space.align == 1
+    assert request_from({}).space.align == 1
 
 
 @pytest.mark.parametrize("text", ["threads = 'two'", "speed = 3", "latency_ms = 0", "= 1"])
