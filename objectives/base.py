@@ -84,8 +84,8 @@ class Objective(Protocol):
 def measure_quality(model: nn.Module, task: Task, split: Split) -> dict[str, Measurement]:
     """Loss and metrics of ``model`` on one split, in eval mode, without gradients.
 
-    Intervals are mean +- 1.96 standard errors over samples; of the loss, known per batch only, and
-    of streamed metrics they are those of :class:`Stream`.
+    Intervals are those of :func:`mean_interval` over samples; of the loss, known per batch only,
+    and of streamed metrics they are those of :class:`Stream`.
     """
     samples: dict[str, list[Tensor]] = defaultdict(list)
     metrics = {name: task.metric(name) for name in task.metrics}
@@ -157,9 +157,29 @@ class Stream:
 
 
 def mean_interval(values: Tensor) -> Measurement:
-    """Mean of a sample, shape (N,), with its normal 95 % interval."""
+    """Mean of a sample, shape (N,), with its normal 95 % interval; of hits, Wilson's.
+
+    >>> mean_interval(torch.tensor([2.0, 2.0, 2.0]))
+    Measurement(value=2.0, low=2.0, high=2.0)
+    """
     mean = float(values.mean())
     if len(values) < 2:
         return Measurement(mean)
+    if bool(((values == 0) | (values == 1)).all()):
+        return wilson(mean, len(values))
     half = 1.96 * float(values.std()) / math.sqrt(len(values))
     return Measurement(mean, mean - half, mean + half)
+
+
+def wilson(share: float, n: int) -> Measurement:
+    """A share of n samples with its 95 % interval, which is no point at 0 and 1 either.
+
+    Wilson 1927, "Probable inference, the law of succession, and statistical inference".
+
+    >>> wilson(1.0, 10)
+    Measurement(value=1.0, low=0.7224598312333834, high=1.0)
+    """
+    z2 = 1.96**2 / n
+    middle = (share + z2 / 2) / (1 + z2)
+    half = math.sqrt(z2 * share * (1 - share) + z2**2 / 4) / (1 + z2)
+    return Measurement(share, min(share, middle - half), max(share, middle + half))

@@ -51,6 +51,7 @@ def liked_multiple(
                     f"{n // 2} fewer {half:.0%}"
                 )
                 return n
+    progress.note("no multiple of widths is much faster than others")
     return 1
 
 
