@@ -35,9 +35,6 @@ from .task import lenet5
 from .tidy import tidy
 
 HERE = Path(__file__).parent
-RATE = 3e-3
-DISTIL = 0.3
-LEARNING = Learning(weight_decay=0.05, precision="bfloat16", average=0.1)
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,8 @@ def finish(point: Point, seed: int, setting: Setting) -> dict[str, Any]:
     file = setting.weights(point, seed).with_suffix(".unfinished")
     since = load_snapshot(file, mark) if file.exists() else None
     ears = Ears(passed=lambda snapshot: save_snapshot(snapshot, mark, file))
-    model, _ = train_to_plan(dense, plan, task, learning=LEARNING, ears=ears, since=since)
+    learning = Learning(point.decay, "bfloat16", average=0.1)
+    model, _ = train_to_plan(dense, plan, task, learning=learning, ears=ears, since=since)
     assert isinstance(model, LeNet5)
     if point.granularity == "weight":
         tidy(model)
@@ -113,8 +111,7 @@ def plan_of(point: Point, seed: int, setting: Setting) -> PruningPlan:
     """What is asked of the training."""
     recovery = Recovery(
         epochs=setting.share * point.epochs,
-        lr=RATE,
-        distil=DISTIL if point.granularity == "weight" else 0.0,
+        lr=point.rate,
         schedule="gradual" if point.granularity == "weight" else "oneshot",
     )
     criterion = "l1" if point.granularity == "weight" else "activation"
