@@ -34,8 +34,6 @@ from .points import DENSE, POINTS, WHOLE, Point
 from .task import lenet5
 from .tidy import tidy
 
-HERE = Path(__file__).parent
-
 
 @dataclass(frozen=True)
 class Setting:
