@@ -14,6 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+APT_SECONDS = 120
+PATIENCE = ["-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=15"]
+INSTALL = ["install", "-y", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold"]
+
 
 def programs() -> Path | None:
     """The folder with ``initdb`` and ``postgres``; None where they, or the driver, are missing."""
@@ -23,6 +27,37 @@ def programs() -> Path | None:
     candidates = [Path(found).resolve().parent] if found else []
     candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     return next((c for c in candidates if (c / "initdb").exists()), None)
+
+
+def install() -> str:
+    """Install the server from the distribution where it is missing; why that cannot be, or empty.
+
+    Its own service is not started: the package's main cluster is switched off beforehand.
+    """
+    if importlib.util.find_spec("psycopg") is None:
+        return "needs psycopg"
+    if programs() is not None:
+        return ""
+    if os.getuid() != 0 or shutil.which("apt-get") is None:
+        return "needs PostgreSQL's server programs; to install them needs root and apt-get"
+    settings = Path("/etc/postgresql-common/createcluster.conf")
+    if not settings.exists():
+        settings.parent.mkdir(exist_ok=True)
+        settings.write_text("create_main_cluster = false\n")
+    for arguments in (["update"], [*INSTALL, "postgresql"]):
+        try:
+            ended = subprocess.run(
+                ["apt-get", "-qq", *PATIENCE, *arguments],
+                capture_output=True,
+                text=True,
+                timeout=APT_SECONDS,
+                env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
+            )
+        except subprocess.TimeoutExpired:
+            return f"apt-get {arguments[0]} took more than {APT_SECONDS} s"
+        if ended.returncode:
+            return f"apt-get {arguments[0]} failed: {ended.stderr.strip()[-200:]}"
+    return "" if programs() else "the package postgresql brought no initdb"
 
 
 def free_port() -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from chaos import Launcher, audit, run_to_end, storm
 from optuna.storages import BaseStorage
-from postgres import programs, server
+from postgres import install, server
 from toy import DIRECTIONS, proposer
 
 from hierprune.studies.ledger import Ledger
@@ -20,8 +20,8 @@ from hierprune.studies.trial import Outcome
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[str]:
     """The URL of a fresh server that ends with the module."""
-    if programs() is None:
-        pytest.skip("needs PostgreSQL's server programs and psycopg")
+    if missing := install():
+        pytest.skip(missing)
     with server() as url:
         yield url
 
