@@ -37,7 +37,7 @@ from .shipping import cargo
 from .signals import clean_stop
 from .source import TaskSource
 from .standing import Standing
-from .storage import lasting_url, open_database, open_storage
+from .storage import check_locks, lasting_url, open_database, open_storage
 from .study import Study, study_name
 from .trackers.tracking import track
 from .trial import Ask, Outcome, Tell, Trial
@@ -123,6 +123,7 @@ def resume_study(
     if is_pending(folder):
         return begin_again(folder, changes, means, progress, task)
     record = RunRecord.load(folder)
+    check_locks(folder)
     asked = changed(record, changes)
     strategy(record.strategy, means.sampler)
     check_packages(record.space.quantizations)

@@ -67,7 +67,9 @@ class Journey:
         if trial.rung > 0:
             with timed(seconds, "train"):
                 self.train(model, trial.plan)
-                save_state(model.state_dict(), self.weights_file(trial.number))
+                weights = self.weights_file(trial.number)
+                weights.parent.mkdir(parents=True, exist_ok=True)
+                save_state(model.state_dict(), weights)
         file = None
         if trial.plan.quantization != "none":
             with timed(seconds, "quantize"):
@@ -126,10 +128,8 @@ class Journey:
         return measured(candidate, self.objectives)
 
     def weights_file(self, number: int) -> Path:
-        """Where the trained weights of a trial are kept; the folder is made."""
-        folder = self.trials / str(number)
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder / WEIGHTS
+        """Where the trained weights of a trial are kept."""
+        return self.trials / str(number) / WEIGHTS
 
 
 def measured(

@@ -13,7 +13,7 @@ import gc
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -207,7 +207,8 @@ def check_locks(folder: Path) -> None:
             f"({error.strerror}); choose a folder on a local disk with --run"
         ) from error
     finally:
-        probe.unlink(missing_ok=True)
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
     if not works:
         raise UsageError(
             f"a run folder must keep file locks apart, {folder} grants one lock twice; "

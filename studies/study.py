@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,7 +35,7 @@ from .recipe import Journey, check_dense, measured, open_journey, task_of
 from .records import is_ours, to_trial
 from .rescore import Rescoring, final_form, members, rescore_trials
 from .run_record import RunRecord
-from .storage import STUDY, open_storage
+from .storage import STUDY, open_storage, read_storage
 from .trial import Trial
 
 
@@ -61,8 +62,9 @@ class Study:
     rescored: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        """Open the storage."""
-        storage = open_storage(self.run, self.asked.storage)
+        """Open the storage; of a folder that cannot be written, to read alone."""
+        open_one = open_storage if os.access(self.run, os.W_OK) else read_storage
+        storage = open_one(self.run, self.asked.storage)
         self._book = Book(storage, study_name(self.run, self.asked), self.asked.directions)
         self.reread()
 

@@ -7,7 +7,7 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -141,3 +141,35 @@ def test_a_signal_while_preparing_leaves_a_study_to_resume(
     assert "stopped while preparing; go on with: hierprune resume new" in err
     assert not (slow / "new" / FILE).exists()
     run_to_end(command, "new")
+
+
+def test_a_folder_that_cannot_be_written_is_read_all_the_same(
+    study: Path, command: Command, frozen_folder: Callable[[Path], None]
+) -> None:
+    before = sorted((study / "study").rglob("*"))
+    frozen_folder(study / "study")
+    assert command("front", "study", "--json").code == 0
+    assert command("verify", "study").code == 0
+    assert command("report", "study", "--out", "report.html").code == 0
+    assert command("pick", "study", "--out", "small").code == 0
+    ended = command("resume", "study", "--trials", "6")
+    assert ended.code == 2
+    assert "must allow writing" in ended.err
+    assert sorted((study / "study").rglob("*")) == before
+
+
+@pytest.fixture
+def frozen_folder() -> Iterator[Callable[[Path], None]]:
+    """Makes folders that nobody can write to, root neither, until the test is over."""
+    mounted: list[Path] = []
+
+    def freeze(folder: Path) -> None:
+        bind = ["mount", "--bind", str(folder), str(folder)]
+        if os.geteuid() != 0 or subprocess.run(bind, capture_output=True).returncode:
+            pytest.skip("a folder is mounted read-only by root alone")
+        mounted.append(folder)
+        subprocess.run(["mount", "-o", "remount,ro,bind", str(folder)], check=True)
+
+    yield freeze
+    for folder in mounted:
+        subprocess.run(["umount", str(folder)], check=True)
