@@ -134,6 +134,7 @@ def progress(form: str = "auto") -> Iterator[Progress]:
         picture = Live(err)
         with Screen(picture, console=err, refresh_per_second=4):
             yield picture
+            picture.share(1.0)
 
 
 @contextmanager

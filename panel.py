@@ -70,6 +70,8 @@ def times(status: Status, age: float) -> str:
         return f"{spent}, done"
     if status.remaining is None:
         return spent
+    if status.tuning:
+        return f"{spent}, fine-tuning"
     left = f"{spent}, about {duration(max(0.0, status.remaining - running))} left"
     return f"{left}, then fine-tuning" if status.promotions and not status.tuned else left
 

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from .live import say
 from .search.history import Record
-from .studies.card import INT8, bar, number, with_interval
+from .studies.card import INT8, bar, number, verdicts, with_interval
 from .studies.compare import Comparison
 from .studies.export import Exported
 from .studies.picked import Picked
@@ -74,7 +74,13 @@ def table(title: str, columns: Iterable[Column]) -> Table:
 
 
 def show(grid: Table) -> None:
-    """A table on stdout, beyond the edge of the terminal where its numbers need that."""
+    """A table on stdout, beyond the edge of the terminal where its numbers need that.
+
+    Its title stands above it, in one line: a table folds its own to its width.
+    """
+    if isinstance(grid.title, Text) and grid.title:
+        out.print(grid.title, soft_wrap=True)
+    grid.title = None
     out.print(grid, crop=False)
 
 
@@ -218,6 +224,8 @@ def show_picked(picked: Picked, folder: Path | None) -> None:
     say(f"{PLUS_MINUS}; the test split was read once, now")
     if picked.latency:
         say(picked.latency)
+    for sentence in verdicts(picked):
+        say(sentence)
     if folder is not None:
         say(f"wrote {folder}; load it with: hierprune.load({str(folder)!r})")
         if picked.file is not None:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import __version__
+from ..objectives.constraint import Constraint
+from .wording import epochs_text
 
 if TYPE_CHECKING:
     from .picked import Picked
@@ -28,11 +30,48 @@ def card(picked: Picked, folder: Path) -> str:
         "How to load it": loading(picked, folder),
         "Where it comes from": origin(picked),
     }
-    lines = [f"# {picked.record.task}, pruned: trial {picked.trial}", "", summary(picked), ""]
+    title = f"# {picked.record.task}, pruned: trial {picked.trial}"
+    lines = [title, "", f"**{in_short(picked)}**", "", summary(picked), ""]
     for heading, content in sections.items():
         if content:
             lines += [f"## {heading}", "", *content, ""]
     return "\n".join(lines)
+
+
+def in_short(picked: Picked) -> str:
+    """What was lost and what was won, against the dense model."""
+    record, dense = picked.record, picked.record.dense
+    qualities = [o.name for o in record.objectives if o.name in dense.guess]
+    parts = [
+        f"Test {name} {number(picked.dense_test.get(name))} -> {number(picked.test.get(name))}"
+        for name in qualities
+    ]
+    count = round(dense.params * picked.values.get("params", 1.0))
+    parts.append(f"{dense.params:,} -> {count:,} parameters")
+    for info in record.objectives:
+        if info.name in dense.guess or info.name == "params":
+            continue
+        before, after = dense.values[info.name], picked.values[info.name]
+        parts.append(f"{info.name} {number(before)} -> {number(after)} {info.unit}".rstrip())
+    return "; ".join(parts) + "."
+
+
+def verdicts(picked: Picked) -> list[str]:
+    """Whether the constraints that chose this model hold on the test split, in sentences."""
+    sides = picked.test, picked.dense_test
+    limits = [Constraint.parse(text) for text in picked.where]
+    return [verdict(picked, c) for c in limits if all(c.objective in side for side in sides)]
+
+
+def verdict(picked: Picked, limit: Constraint) -> str:
+    """One constraint on the test split; the dense model's test score is what it refers to."""
+    bound, name = limit.bound(picked.dense_test), limit.objective
+    holds = limit.holds(picked.test, picked.dense_test)
+    found = f"{number(picked.test[name])}, the bound is {number(bound)}"
+    low, high = picked.test_interval.get(name, (bound, bound))
+    near = "; the bound lies within the score's 95 % interval" if low < bound < high else ""
+    word = "holds" if holds else "does NOT hold"
+    return f"On the test split {limit} {word}: {name} is {found}{near}."
 
 
 def summary(picked: Picked) -> str:
@@ -77,7 +116,7 @@ def recovery_text(picked: Picked) -> str:
     steps = [
         (recovery.reconstruct, "least-squares reconstruction"),
         (recovery.recalibrate, "BatchNorm re-estimation"),
-        (recovery.epochs > 0, f"{recovery.epochs:g} epochs of fine-tuning"),
+        (recovery.epochs > 0, f"{epochs_text(recovery.epochs)} of fine-tuning"),
     ]
     return ", ".join(text for used, text in steps if used) or "nothing"
 
@@ -101,7 +140,8 @@ def scores(picked: Picked) -> list[str]:
         "In brackets: 95 % intervals. Validation scores chose this model, so they flatter it a "
         "little; the test split was read once, when it was picked."
     )
-    return [*table(head, rows), "", remark, *(["", picked.latency] if picked.latency else [])]
+    said = [line for text in (*verdicts(picked), picked.latency) if text for line in ("", text)]
+    return [*table(head, rows), "", remark, *said]
 
 
 def score(values: Mapping[str, float], spans: Mapping[str, tuple[float, float]], name: str) -> str:

@@ -205,7 +205,7 @@ def go_on(study: Study, means: Means, progress: Progress, journey: Journey | Non
     stop, late = threading.Event(), threading.Event()
     storage = open_storage(study.run, record.storage)
     name = study_name(study.run, record)
-    progress.note("trials")
+    progress.note("trying plans")
     with (
         clean_stop(stop),
         deadline(stop, late, means.timeout),

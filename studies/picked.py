@@ -49,6 +49,7 @@ class Picked:
         latency: how it is known, in a sentence; ``""`` where it was not measured.
         changes: what became of every layer.
         picture: of the units kept, as SVG.
+        where: the constraints that it was chosen under.
         run: folder of the study, which remembers what was saved.
         file: the quantised model, whose scores these then are; ``model`` is what it was made of.
     """
@@ -67,6 +68,7 @@ class Picked:
     latency: str = ""
     changes: Sequence[Change] = ()
     picture: str = ""
+    where: Sequence[str] = ()
     run: Path | None = None
     file: OnnxModel | None = None
 

@@ -76,6 +76,12 @@ class Status:
         return sum(self.counts["rungs"][1:])
 
     @property
+    def tuning(self) -> bool:
+        """Whether only higher rungs are missing, and none of them has told its pace."""
+        planned = self.counts["complete"] >= self.n_trials or self.stop is not None
+        return planned and self.promotions > 0 and self.tuned == 0
+
+    @property
     def done(self) -> bool:
         """Whether all plans are finished or none will come, and nothing is open or to promote."""
         open_trials = self.counts["running"] + self.counts["waiting"]

@@ -85,5 +85,5 @@ def change(info: ObjectiveInfo, before: Record, after: Record) -> str:
     text = f"{info.name} {number(a)} -> {number(b)} {info.unit}".rstrip()
     low, high = before.interval.get(info.name, (a, a))
     remarks = [f"{b / a - 1:+.1%}"] if info.unit and a else []
-    remarks += ["within its interval"] if low <= b <= high else []
+    remarks += ["within its 95 % interval"] if low <= b <= high else []
     return f"{text} ({', '.join(remarks)})" if remarks else text

@@ -265,6 +265,7 @@ class Study:
             latency=latency_words(self.record, self.confirmation, chosen.number),
             changes=changes(journey.dense.model, model),
             picture=kept_picture(journey.dense, model, plan),
+            where=limits,
             run=self.run,
             file=file,
         )

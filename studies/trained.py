@@ -32,6 +32,7 @@ from .prepare import prepare
 from .progress import Progress, Silent
 from .recipe import measured
 from .source import TaskSource
+from .wording import epochs_text
 
 UNFINISHED = "training.safetensors"
 COSTS = ("params", "macs", "compression")
@@ -181,7 +182,7 @@ class Trained:
             "",
             f"{plan.granularity} pruning: {plan.ratio:.1%} of the {plan.budget} removed, ranked by "
             f"{plan.criterion}, split by {plan.allocation}; schedule {recovery.schedule}, "
-            f"{recovery.epochs:g} epochs at learning rates up to {recovery.lr:g}, the dense "
+            f"{epochs_text(recovery.epochs)} at learning rates up to {recovery.lr:g}, the dense "
             f"model's outputs weighing {recovery.distil:g} in the loss, seed {plan.seed}.",
             "",
             *table(["", *sides], rows),

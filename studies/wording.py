@@ -1,4 +1,4 @@
-"""Time, and how rungs agree, in words."""
+"""Time, epochs, and how rungs agree, in words."""
 
 from __future__ import annotations
 
@@ -24,6 +24,15 @@ def duration(seconds: float) -> str:
     parts = zip((days, hours, minutes, rest), ("d", "h", "min", "s"), strict=True)
     first_two = list(dropwhile(lambda part: not part[0], parts))[:2]
     return " ".join(f"{count} {unit}" for count, unit in first_two if count)
+
+
+def epochs_text(epochs: float) -> str:
+    """Passes over the training data.
+
+    >>> epochs_text(1.0), epochs_text(2.5)
+    ('1 epoch', '2.5 epochs')
+    """
+    return f"{epochs:g} epoch" + "s" * (epochs != 1)
 
 
 def agreement_words(agreements: Iterable[Agreement]) -> str:

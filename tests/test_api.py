@@ -200,7 +200,7 @@ def test_a_listener_hears_every_trial(home: Path) -> None:
     assert [len(s.ended) for s in listener.statuses] == [1, 1, 1]
     assert listener.running == [1, 1, 1]
     assert listener.notes[0] == "loading the task"
-    assert listener.notes[-1] == "trials"
+    assert listener.notes[-1] == "trying plans"
 
 
 def test_names_may_be_one_word(home: Path) -> None:

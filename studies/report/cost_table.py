@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..wording import duration
+from ..wording import duration, epochs_text
 from .view import View
 
 
@@ -42,7 +42,7 @@ def rung_row(view: View, rung: int, steps: list[str]) -> list[str]:
     by_step = [float(np.median([r.seconds.get(s, 0.0) for r in records])) for s in steps]
     whole = [sum(r.seconds.values()) for r in records]
     epochs = {r.plan["recovery"]["epochs"] for r in records}
-    name = f"{rung} ({', '.join(f'{e:g}' for e in sorted(epochs))} epochs)" if rung else "0"
+    name = f"{rung} ({' or '.join(map(epochs_text, sorted(epochs)))})" if rung else "0"
     middle = duration(float(np.median(whole)))
     return [name, f"{len(records):,}", *map(duration, by_step), middle, duration(sum(whole))]
 

@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from ...search.history import Record
+from .layer_axis import label_rows
 from .theme import base_layout, heat_height
 from .view import View
 
@@ -32,7 +33,7 @@ def density_figure(view: View, granularity: str) -> go.Figure:
     figure.add_heatmap(
         z=np.array(density, np.float32),
         x=[f"{r.number}" for r in columns],
-        y=layer_labels(view, granularity, rows),
+        y=list(range(len(rows))),
         customdata=np.array([[html.escape(g)] * len(columns) for g in rows]),
         zmin=0,
         zmax=1,
@@ -42,7 +43,7 @@ def density_figure(view: View, granularity: str) -> go.Figure:
         colorbar={"tickformat": ".0%", "thickness": 10, "len": 1, "outlinewidth": 0},
         hovertemplate="<b>%{customdata}</b><br>trial %{x}<br>%{z:.1%} kept<extra></extra>",
     )
-    figure.update_yaxes(autorange="reversed", automargin=True, ticks="")
+    label_rows(figure, view, granularity, rows)
     figure.update_xaxes(
         type="category", title={"text": "trial, by ratio removed"}, automargin=True, ticks=""
     )
@@ -54,14 +55,3 @@ def layers(view: View, granularity: str, columns: list[Record]) -> list[str]:
     named = dict.fromkeys(g for r in columns for g in r.plan["density"])
     known = [] if view.tree is None else [g.name for g in view.tree.units(granularity)]
     return list(dict.fromkeys([*(g for g in known if g in named), *named]))
-
-
-def layer_labels(view: View, granularity: str, rows: list[str]) -> list[str] | list[list[str]]:
-    """Names of layers; below the names of their stages where there are several stages."""
-    groups = view.tree.units(granularity) if view.tree else ()
-    stage = {g.name: g.stage for g in groups}
-    stages = [html.escape(stage.get(g, "")) for g in rows]
-    if not all(stages) or len(set(stages)) in (1, len(rows)):
-        return [html.escape(g) for g in rows]
-    inner = [g.removeprefix(f"{stage[g]}.") for g in rows]
-    return [stages, [html.escape(name) for name in inner]]

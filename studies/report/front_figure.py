@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from ...search.front import non_dominated
 from ..run_record import ObjectiveInfo
 from .axes import Scale
-from .theme import CLEAR, DENSE, FAINT, FRONT, LIMIT, PALE, PICK, base_layout
+from .theme import CLEAR, DENSE, FAINT, FRONT, LIMIT, PALE, PICK, WHISKER, base_layout
 from .view import View
 from .words import full_hover, number, short_hover
 
@@ -134,7 +134,7 @@ def error_bars(view: View, rows: list[int], name: str) -> dict[str, object] | No
     return {
         "array": [high - v for (_, high), v in zip(ends, values, strict=True)],
         "arrayminus": [v - low for (low, _), v in zip(ends, values, strict=True)],
-        "color": FAINT,
+        "color": WHISKER,
         "thickness": 1,
         "width": 0,
     }

@@ -45,12 +45,35 @@ class Row:
     mark: str = ""
 
 
+PLAN = {
+    "granularity": "granularity",
+    "allocation": "allocation",
+    "criterion": "criterion",
+    "int8": "quantization",
+}
+"""Decisions of a plan, by the head of their column."""
+
+
 def heads(view: View) -> list[str]:
     """Column heads."""
     names = [title(info) for info in columns(view)]
     limits = ["constraints"] if view.record.where else []
-    plan = ["removed", "granularity", "allocation", "criterion", "int8", "epochs", "seconds"]
-    return ["trial", *names, *limits, *plan]
+    return ["trial", *names, *limits, "removed", *decisions(view), "epochs", "seconds"]
+
+
+def decisions(view: View) -> dict[str, str]:
+    """Where a plan says what the models shown differ in, by the head of its column."""
+    plans = [view.records[i].plan for i in shown(view)]
+    return {
+        head: key
+        for head, key in PLAN.items()
+        if len({plan.get(key, "none") for plan in plans}) > 1
+    }
+
+
+def shown(view: View) -> list[int]:
+    """The front from the best in the first objective down, then other picks."""
+    return [*view.front, *(i for i in view.taken if i not in view.front)]
 
 
 def columns(view: View) -> list[ObjectiveInfo]:
@@ -59,29 +82,29 @@ def columns(view: View) -> list[ObjectiveInfo]:
 
 
 def rows(view: View) -> list[Row]:
-    """The dense model, the front from the best in the first objective down, other picks."""
-    others = [i for i in view.taken if i not in view.front]
-    return [dense_row(view), *(front_row(view, i) for i in [*view.front, *others])]
+    """The dense model, then what is shown beside it."""
+    keys = list(decisions(view).values())
+    return [dense_row(view, keys), *(front_row(view, i, keys) for i in shown(view))]
 
 
-def dense_row(view: View) -> Row:
+def dense_row(view: View, keys: Sequence[str]) -> Row:
     """What all others are compared with."""
     dense = view.record.dense
     infos = columns(view)
     values = [cell_of(dense.values.get(o.name), dense.interval.get(o.name)) for o in infos]
     limits = [limit_cell(broken(view, dense.values))] if view.record.where else []
-    rest = [Cell("0 %", 0.0), *[Cell("", "")] * 4, Cell("", -1.0), Cell("", -1.0)]
+    rest = [Cell("nothing", 0.0), *[Cell("", "")] * len(keys), Cell("", -1.0), Cell("", -1.0)]
     return Row((Cell("dense", -1.0), *values, *limits, *rest), mark="dense")
 
 
-def front_row(view: View, index: int) -> Row:
+def front_row(view: View, index: int, keys: Sequence[str]) -> Row:
     """One model of the front."""
     record = view.records[index]
     values = [with_verdict(view, record, o.name) for o in columns(view)]
     limits = [limit_cell(broken(view, record.values))] if view.record.where else []
     name = Cell(str(record.number), float(record.number))
     return Row(
-        (name, *values, *limits, *plan_cells(record)),
+        (name, *values, *limits, *plan_cells(record, keys)),
         command(view, record.number),
         mark_of(view, index),
     )
@@ -125,16 +148,14 @@ def limit_cell(constraints: Sequence[str]) -> Cell:
     return Cell("broken", float(len(constraints)), ", ".join(constraints))
 
 
-def plan_cells(record: Record) -> list[Cell]:
+def plan_cells(record: Record, keys: Sequence[str]) -> list[Cell]:
     """What was decided, and what it cost."""
     plan = record.plan
+    words = [plan.get(key, "none") for key in keys]
     seconds, epochs = sum(record.seconds.values()), plan["recovery"]["epochs"]
-    int8 = plan.get("quantization", "none")
-    words = [Cell(plan[k], plan[k]) for k in ("granularity", "allocation", "criterion")]
     return [
         Cell(f"{plan['ratio']:.1%} of {plan['budget']}", plan["ratio"]),
-        *words,
-        Cell(int8, int8),
+        *(Cell(word, word) for word in words),
         Cell(f"{epochs:g}", epochs),
         Cell(duration(seconds), seconds),
     ]

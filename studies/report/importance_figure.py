@@ -53,7 +53,7 @@ def importance_figure(view: View) -> go.Figure | None:
         xgap=2,
         ygap=1,
         texttemplate="%{z:.0%}",
-        colorbar={"tickformat": ".0%", "thickness": 10, "len": 1, "outlinewidth": 0},
+        showscale=False,
         hovertemplate="<b>%{y}</b> for %{x}<br>%{z:.1%} of the importance<extra></extra>",
         hoverongaps=False,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
+from .axes import padded
 from .theme import FAINT, FRONT, LIMIT, base_layout
 from .view import View
 from .words import percent
@@ -22,7 +23,8 @@ def latency_figure(view: View) -> go.Figure | None:
         return None
     known = np.array([value for _, value, _ in rows])
     found = dense * np.array([(c.ratio, c.low, c.high) for _, _, c in rows])
-    ends = [float(min(known.min(), found.min())), float(max(known.max(), found.max()))]
+    seen = [*known, *found[:, 0], dense]  # intervals may be far wider
+    ends = list(padded(float(min(seen)), float(max(seen)), log=False))
     error = percent(median_error(known, found[:, 0]))
     figure = go.Figure(layout=base_layout(height=420))
     figure.add_scatter(
@@ -48,10 +50,9 @@ def latency_figure(view: View) -> go.Figure | None:
     label = {"text": "dense", "textposition": "start", "yanchor": "top", "font": {"color": LIMIT}}
     ends_of_line = {"x0": 0, "x1": 1, "xref": "paper", "y0": dense, "y1": dense}
     figure.add_shape(type="line", line=line, label=label, **ends_of_line)
-    figure.update_xaxes(
-        title={"text": "latency in the trial [ms]"}, zeroline=False, automargin=True
-    )
-    figure.update_yaxes(title={"text": "confirmed latency [ms]"}, zeroline=False, automargin=True)
+    axis = {"zeroline": False, "automargin": True, "range": ends}
+    figure.update_xaxes(title={"text": "latency in the trial [ms]"}, **axis)
+    figure.update_yaxes(title={"text": "confirmed latency [ms]"}, **axis)
     return figure
 
 

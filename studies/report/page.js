@@ -8,7 +8,7 @@ const narrow = window.matchMedia("(max-width: 600px)");
 function themed(layout) {
   const style = getComputedStyle(document.documentElement);
   const [ink, soft, line, card] = ["--ink", "--soft", "--line", "--card"].map((n) => style.getPropertyValue(n).trim());
-  const axis = { gridcolor: line, linecolor: line, tickcolor: line, color: soft, dividercolor: line };
+  const axis = { gridcolor: line, linecolor: line, tickcolor: line, color: soft };
   const changes = {
     "font.color": soft, "modebar.color": soft, "modebar.activecolor": ink, "hoverlabel.bgcolor": card, "hoverlabel.bordercolor": line, "hoverlabel.font.color": ink,
   };

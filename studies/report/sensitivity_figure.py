@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from ...pruners.profile import Profile
-from .density_figure import layer_labels
+from .layer_axis import label_rows
 from .theme import base_layout, heat_height
 from .view import View
 
@@ -39,7 +39,7 @@ def sensitivity_figure(view: View, granularity: str, profile: Profile) -> go.Fig
         z=np.log10(np.maximum(rise, 10**low)),
         customdata=hover,
         x=[f"{d:.0%}" for d in profile.densities[1:]],
-        y=layer_labels(view, granularity, names),
+        y=list(range(len(names))),
         zmin=low,
         zmax=np.log10(top),
         colorscale="Reds",
@@ -56,7 +56,7 @@ def sensitivity_figure(view: View, granularity: str, profile: Profile) -> go.Fig
         "<extra></extra>",
         hoverongaps=False,
     )
-    figure.update_yaxes(autorange="reversed", automargin=True, ticks="")
+    label_rows(figure, view, granularity, names)
     figure.update_xaxes(
         type="category",
         title={"text": "density of this layer, all others dense"},

@@ -13,6 +13,8 @@ PICK = "#d6336c"
 LIMIT = "#c0392b"
 PALE = "rgba(128, 138, 150, 0.35)"
 FAINT = "rgba(42, 127, 212, 0.35)"
+WHISKER = "rgba(42, 127, 212, 0.22)"
+EDGE = "rgba(128, 138, 150, 0.9)"
 CLEAR = "rgba(0, 0, 0, 0)"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
 
@@ -36,6 +38,14 @@ ROW = 20  # pixels
 MOST = 1400
 
 
+AROUND = 130  # pixels above and below the rows
+
+
 def heat_height(rows: int) -> int:
     """Height of a heat map with that many rows, in pixels."""
-    return min(MOST, 130 + max(ROW * rows, 120))
+    return min(MOST, AROUND + max(ROW * rows, 120))
+
+
+def heat_rows() -> int:
+    """How many rows of a heat map can be named."""
+    return (MOST - AROUND) // ROW

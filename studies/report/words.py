@@ -10,6 +10,7 @@ import numpy as np
 
 from ...search.history import Record
 from ..run_record import DenseInfo, ObjectiveInfo
+from ..wording import epochs_text
 
 SPACE = "\N{NO-BREAK SPACE}"
 NAMED = 8  # densities named in a hover; longer plans are summed up
@@ -70,7 +71,7 @@ def listed(parts: list[str]) -> str:
 def plan_line(plan: Mapping[str, Any]) -> str:
     """What a plan does, in one line."""
     epochs = plan["recovery"]["epochs"]
-    tuned = f", {epochs:g} epochs" if epochs else ""
+    tuned = f", {epochs_text(epochs)}" if epochs else ""
     return (
         f"{plan['ratio']:.1%} of {plan['budget']} removed, {plan['granularity']}, "
         f"{plan['allocation']}, {plan['criterion']}{tuned}"

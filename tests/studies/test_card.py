@@ -13,7 +13,7 @@ import pytest
 
 from hierprune.objectives.latency import LatencyOptions
 from hierprune.objectives.runtime import Setting
-from hierprune.studies.card import card
+from hierprune.studies.card import card, number, verdicts
 from hierprune.studies.confirmation import Confirmation, Confirmed
 from hierprune.studies.latency_words import latency_words
 from hierprune.studies.picked import Picked
@@ -41,6 +41,33 @@ def test_it_says_why_how_good_what_and_how_to_load(picked: Picked, tmp_path: Pat
     row = next(line for line in text.splitlines() if line.startswith("| accuracy"))
     assert row.count(" to ") == 4
     assert "Latency" not in text
+
+
+def test_its_first_line_weighs_losses_against_gains(picked: Picked, tmp_path: Path) -> None:
+    first = card(picked, tmp_path).splitlines()[2]
+    dense = picked.record.dense
+    kept = round(picked.values["params"] * dense.params)
+    assert first.startswith(f"**Test accuracy {number(picked.dense_test['accuracy'])} -> ")
+    assert f"{dense.params:,} -> {kept:,} parameters" in first
+
+
+def test_constraints_are_checked_on_the_test_split(picked: Picked, tmp_path: Path) -> None:
+    spans = {"accuracy": (0.72, 0.88)}
+    tested = replace(
+        picked,
+        where=("accuracy >= dense - 0.01", "params <= 0.9"),
+        test={"accuracy": 0.8, "params": 0.5},
+        dense_test={"accuracy": 0.85, "params": 1.0},
+        test_interval=spans,
+    )
+    failed, held = verdicts(tested)
+    assert failed == (
+        "On the test split accuracy >= dense - 0.01 does NOT hold: accuracy is 0.8000, the bound "
+        "is 0.8400; the bound lies within the score's 95 % interval."
+    )
+    assert held == "On the test split params <= 0.9 holds: params is 0.5000, the bound is 0.9000."
+    assert failed in card(tested, tmp_path)
+    assert verdicts(replace(tested, where=("latency <= 1",))) == []
 
 
 def test_the_licence_is_named_where_it_is_known(picked: Picked, tmp_path: Path) -> None:

@@ -30,6 +30,15 @@ def test_cells_show_values_intervals_and_broken_constraints(make_study):
         assert row.cells[column["constraints"]].text == ("hold" if held else "broken")
 
 
+def test_only_decisions_that_differ_have_a_column(make_study):
+    view = View.of(make_study())
+    column = {head: i for i, head in enumerate(heads(view))}
+    assert "granularity" not in column  # channel in all of them
+    found = [row.cells[column["allocation"]].text for row in rows(view)[1:]]
+    assert found == [view.records[i].plan["allocation"] for i in view.front]
+    assert len(set(found)) > 1
+
+
 @pytest.mark.parametrize("name", ["run", "it's a run; rm -rf"])
 def test_the_command_can_be_pasted(make_study, name):
     study = make_study(name)

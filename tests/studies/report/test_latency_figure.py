@@ -24,5 +24,15 @@ def test_confirmed_models_stand_at_both_times(make_study):
     assert points.error_y.arrayminus == pytest.approx([0.1 * 2.4] * len(numbers))
 
 
+def test_a_wide_interval_does_not_stretch_the_axes(make_study):
+    study = make_study()
+    found = {r.number: Confirmed(0.5, 0.1, 40.0, 2) for r in study.front_records()}
+    Confirmation(study.record.latency.setting, found).save(study.run)
+    study.reread()
+    figure = latency_figure(View.of(study))
+    assert figure.layout.yaxis.range[1] < 3
+    assert figure.layout.xaxis.range == figure.layout.yaxis.range
+
+
 def test_without_a_confirmation_there_is_no_figure(make_study):
     assert latency_figure(View.of(make_study())) is None
