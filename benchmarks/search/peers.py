@@ -1,0 +1,298 @@
+"""NVIDIA ModelOpt FastNAS and Torch-Pruning beside the default, on one residual network.
+
+    python -m hierprune.benchmarks.search.peers [--seeds 0 1 2] [--epochs 1] [--out FOLDER]
+
+In an environment of its own, with ``nvidia-modelopt==0.47.0``, ``torchprofile==0.0.4`` and
+``torch-pruning==1.6.1`` beside this project. ResNet-20 on Fashion-MNIST; budgets are shares of the
+dense multiply-accumulates of convolutions and linear layers, counted alike on every model.
+
+- All score models on the same 1,000 validation samples, and may score as many: FastNAS tries every
+  width of every layer alone, which sets the number; Torch-Pruning cuts by a global ranking, in up
+  to as many ways (importance, largest ratio of a layer, by kind of layer), of which the best at
+  each budget counts; the default runs so many trials, and takes the best within each budget.
+- BatchNorm is re-estimated on the same 256 training samples, for all.
+- Printed is accuracy on the other 4,000 validation samples, before and after the same fine-tuning.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import importlib
+import itertools
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import torch
+from torch import nn
+
+from hierprune.data.rows import Rows
+from hierprune.objectives.base import measure_quality
+from hierprune.pruners.calibration import Calibration
+from hierprune.pruners.prune import apply_plan
+from hierprune.pruners.recalibrate import recalibrate
+from hierprune.pruners.training import train
+from hierprune.studies.rescore import SAMPLES, sequential_form
+from hierprune.studies.source import TaskSource
+from hierprune.task import Task
+
+from .contest import ENTRIES, play, rows
+from .tasks import SETTINGS, Arena, arena
+
+NAME = "resnet-channel"
+BUDGETS = (0.75, 0.5, 0.25)
+DIVISOR = 4
+"""FastNAS tries widths that are multiples of it; its own default, 32, would leave nothing here."""
+STEPS = 100
+"""Of Torch-Pruning's global ranking, from nothing to everything."""
+Found = Mapping[float, nn.Module]
+"""A model by budget."""
+
+
+@dataclass
+class Scorer:
+    """Accuracy on the samples of the search; counts how often it was asked.
+
+    Attributes:
+        task: whose validation samples.
+        count: of models that were scored.
+    """
+
+    task: Task
+    count: int = 0
+
+    def __call__(self, model: nn.Module) -> float:
+        """Accuracy of a model, in [0, 1]."""
+        self.count += 1
+        return measure_quality(model, self.task, "val")["accuracy"].value
+
+
+def macs(model: nn.Module, task: Task) -> int:
+    """Multiply-accumulates of one sample's convolutions and linear layers."""
+    total = 0
+
+    def count(layer: nn.Module, _: Any, out: torch.Tensor) -> None:
+        nonlocal total
+        weight = layer.weight
+        assert isinstance(weight, torch.Tensor)
+        total += weight.numel() * (out[0, 0].numel() if out.dim() == 4 else 1)
+
+    layers = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    hooks = [layer.register_forward_hook(count) for layer in layers]
+    with torch.no_grad():
+        model.eval()(task.example())
+    for hook in hooks:
+        hook.remove()
+    return total
+
+
+def fastnas(ready: Arena, score: Scorer) -> Found:
+    """ModelOpt's search, once for all budgets: its table of single layers is kept between them."""
+    prune = importlib.import_module("modelopt.torch.prune")
+    ratios = tuple(i / 20 for i in range(1, 21))
+    settings = {
+        "nn.Conv2d": {"*": {"channels_ratio": ratios, "channel_divisor": DIVISOR}},
+        "nn.BatchNorm2d": {"*": {}},
+        "nn.Linear": {"*": {"features_ratio": ratios, "feature_divisor": DIVISOR}},
+    }
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for budget in BUDGETS:
+            model, _ = prune.prune(
+                copy.deepcopy(ready.dense.model),
+                mode=[("fastnas", settings)],
+                constraints={"flops": f"{100 * budget:g}%"},
+                dummy_input=ready.task.example(),
+                config={
+                    "score_func": score,
+                    "data_loader": list(ready.dense.calibration.batches),
+                    "collect_func": lambda batch: batch[0],
+                    "checkpoint": f"{folder}/table.pth",
+                },
+            )
+            found[budget] = importlib.import_module("modelopt.torch.nas").export(model)
+    return found
+
+
+def rankings() -> Iterator[tuple[Callable[[], Any], float, bool]]:
+    """Ways of ranking in Torch-Pruning: importance, largest ratio of a layer, by kind of layer."""
+    of = importlib.import_module("torch_pruning").importance
+    importances = [
+        *(lambda p=p: of.GroupMagnitudeImportance(p=p) for p in (1, 2)),
+        lambda: of.GroupTaylorImportance(),
+        *(lambda n=n: of.GroupMagnitudeImportance(p=2, normalizer=n) for n in ("max", "gaussian")),
+        lambda: of.BNScaleImportance(),
+        lambda: of.LAMPImportance(),
+    ]
+    yield from itertools.product(importances, (0.95, 0.85, 0.75), (False, True))
+
+
+def swept(ready: Arena, score: Scorer, evaluations: int) -> Found:
+    """Torch-Pruning's best model at every budget, of as many as may be scored."""
+    best: dict[float, tuple[float, nn.Module]] = {}
+    ways = list(rankings())
+    count = min(len(ways), evaluations)
+    for importance, largest, isomorphic in (ways[i * len(ways) // count] for i in range(count)):
+        for budget, model in ranked(ready, importance(), largest, isomorphic).items():
+            recalibrate(model, ready.dense.calibration)
+            value = score(model)
+            if value > best.get(budget, (-1.0, model))[0]:
+                best[budget] = (value, model)
+    return {budget: model for budget, (_, model) in best.items()}
+
+
+def ranked(ready: Arena, importance: Any, largest: float, isomorphic: bool) -> Found:
+    """Copies of the model on its way through one global ranking, as it meets each budget."""
+    pruning = importlib.import_module("torch_pruning")
+    model = copy.deepcopy(ready.dense.model)
+    with_gradients(model, ready)
+    pruner = pruning.pruner.BasePruner(
+        model,
+        ready.task.example(),
+        importance=importance,
+        global_pruning=True,
+        isomorphic=isomorphic,
+        pruning_ratio=largest,
+        max_pruning_ratio=largest,
+        iterative_steps=STEPS,
+        ignored_layers=[model.fc],
+        in_channel_groups={},
+        out_channel_groups={},
+        num_heads={},
+    )
+    dense, found = macs(ready.dense.model, ready.task), {}
+    for _ in range(STEPS):
+        share = macs(model, ready.task) / dense
+        found |= {b: plain(model) for b in BUDGETS if share <= b and b not in found}
+        if len(found) == len(BUDGETS):
+            break
+        pruner.step()
+    return found
+
+
+def with_gradients(model: nn.Module, ready: Arena) -> None:
+    """Leave gradients of the calibration loss on the parameters, for Taylor's ranking."""
+    loss = ready.dense.calibration.loss
+    assert loss is not None
+    for inputs, targets in ready.dense.calibration.batches:
+        loss(model(inputs), targets).backward()
+
+
+def plain(model: nn.Module) -> nn.Module:
+    """A copy without gradients."""
+    made = copy.deepcopy(model)
+    made.zero_grad(set_to_none=True)
+    return made
+
+
+def ours(ready: Arena, seed: int, evaluations: int, file: Path) -> Found:
+    """The default's best model at every budget, in the better of its two reconstructions."""
+    entry = replace(ENTRIES["default"], trials=evaluations)
+    play(ready, entry, seed, file, evaluations)
+    space = ready.space(entry.kind, entry.sensitivities)
+    found = {}
+    for budget in BUDGETS:
+        within = [row for row in rows(file) if row["values"]["macs"] <= budget]
+        row = max(within, key=lambda r: (r["values"]["accuracy"], -r["values"]["loss"]))
+        found[budget] = finished(ready, space.plan(row["params"]))
+    return found
+
+
+def finished(ready: Arena, plan: Any) -> nn.Module:
+    """The model of a plan, as a study hands it over."""
+    model, _ = apply_plan(ready.dense, plan)
+    whole = replace(ready.dense, calibration=Calibration.of(ready.task))
+    again, _ = sequential_form(whole, plan, SAMPLES[0])
+    losses = [measure_quality(m, ready.task, "val")["loss"].value for m in (model, again)]
+    return again if losses[1] < losses[0] else model
+
+
+def scores(found: Found, fresh: Task, epochs: float) -> dict[str, list[float]]:
+    """Share of MACs, accuracy before and after training, by budget."""
+    told = {}
+    for budget, model in found.items():
+        before = measure_quality(model, fresh, "val")["accuracy"].value
+        trained = copy.deepcopy(model)
+        train(trained, fresh, epochs, lr=1e-3)
+        after = measure_quality(trained, fresh, "val")["accuracy"].value
+        told[f"{budget:g}"] = [macs(model, fresh), before, after]
+    return told
+
+
+def once(file: Path, make: Callable[[], Any]) -> Any:
+    """What a file of JSON says; made and kept when it is not there."""
+    if not file.exists():
+        file.write_text(json.dumps(make()) + "\n")
+    return json.loads(file.read_text())
+
+
+def table(told: Mapping[str, Sequence[Mapping[str, Sequence[float]]]], dense: int) -> str:
+    """Markdown: a row per method and budget."""
+    lines = ["| method | MACs at most | MACs | before training | after |", "|---" * 5 + "|"]
+    for budget in BUDGETS:
+        for method, runs in told.items():
+            got = [run[f"{budget:g}"] for run in runs if f"{budget:g}" in run]
+            if got:
+                share = mean(g[0] for g in got) / dense
+                cells = [spread([g[i] for g in got]) for i in (1, 2)]
+                lines.append(f"| {method} | {budget:g} | {share:.3f} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean, and the standard deviation of more than one."""
+    more = f" ±{stdev(values):.3f} ({len(values)})" if len(values) > 1 else ""
+    return f"{mean(values):.3f}{more}"
+
+
+def main() -> None:
+    """Run what was not run yet, and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--epochs", type=float, default=1.0)
+    parser.add_argument("--out", type=Path, default=Path("runs/bench-search/peers"))
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    given.out.mkdir(parents=True, exist_ok=True)
+    ready = arena(NAME, given.out / "cache")
+    whole = TaskSource(SETTINGS[NAME].example).load()
+    assert isinstance(whole.val, Rows)
+    fresh = replace(
+        whole, val=whole.val.part(torch.arange(SETTINGS[NAME].val, len(whole.val.targets)))
+    )
+
+    def searched_by_fastnas() -> dict[str, Any]:
+        score = Scorer(ready.task)
+        found = fastnas(ready, score)
+        return {"scored": score.count, "runs": [scores(found, fresh, given.epochs)]}
+
+    other = once(given.out / "fastnas.json", searched_by_fastnas)
+    count = other["scored"]
+    print(f"FastNAS scored {count} models", flush=True)
+
+    def searched_by_ranking() -> list[Any]:
+        return [scores(swept(ready, Scorer(ready.task), count), fresh, given.epochs)]
+
+    def searched_by_default(seed: int) -> Any:
+        found = ours(ready, seed, count, given.out / f"default-{seed}.jsonl")
+        return scores(found, fresh, given.epochs)
+
+    told = {
+        "FastNAS": other["runs"],
+        "Torch-Pruning": once(given.out / "torch-pruning.json", searched_by_ranking),
+        "default": [
+            once(given.out / f"default-{seed}.json", lambda seed=seed: searched_by_default(seed))
+            for seed in given.seeds
+        ],
+    }
+    whole_score = measure_quality(ready.dense.model, fresh, "val")["accuracy"].value
+    print(f"dense: {whole_score:.3f}\n\n{table(told, macs(ready.dense.model, fresh))}")
+
+
+if __name__ == "__main__":
+    main()
