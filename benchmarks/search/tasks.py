@@ -54,6 +54,7 @@ SETTINGS: Mapping[str, Setting] = {
     "resnet-weight": Setting("resnet20-fashion", "weight", "params"),
     "lenet-channel": Setting("lenet5-mnist", "channel", "params"),
     "lenet-weight": Setting("lenet5-mnist", "weight", "params"),
+    "small-channel": Setting("lenet5-small-mnist", "channel", "params"),
     "gru-channel": Setting("gru-g2p", "channel", "params", val=500),
     "gru-weight": Setting("gru-g2p", "weight", "params", val=500),
     "minilm-channel": Setting("minilm-sentiment", "channel", "params", val=250, calibration=64),
