@@ -37,8 +37,9 @@ def launch(
     int8: Sequence[str] = ("none",),
     strategy: str | Sampler = "default",
     max_epochs: float = 0.0,
-    lr: float = 1e-3,
-    distil: float = 0.0,
+    lr: float | str | Sequence[float] = 1e-3,
+    distil: float | str | Sequence[float] = 0.0,
+    schedule: Sequence[str] | str = ("oneshot",),
     sequential: bool = False,
     seed: int = 0,
     storage: str | None = None,
@@ -84,8 +85,11 @@ def launch(
         int8: ``"none"``, ``"dynamic"``, ``"static"``, or several: what the recovered model may
             become; latency then needs ``runtime="onnxruntime", latency="measured"``.
         max_epochs: fine-tune one plan in ten for up to so many epochs.
-        lr: highest learning rate of fine-tuning.
-        distil: weight of the dense model's outputs in the loss of fine-tuning, in [0, 1].
+        lr: highest learning rate of fine-tuning; ``"1e-4..3e-3"`` or several are searched.
+        distil: weight of the dense model's outputs in the loss of fine-tuning, in [0, 1]; several,
+            or a range such as ``"0..0.7"``, are searched.
+        schedule: when units go on rungs that train, as :func:`prune_task` knows them; several are
+            searched. Any but ``"oneshot"`` prunes the dense model anew on every rung.
         sequential: reconstruct layer by layer, on the pruned model's own inputs: better far from
             dense, a hundred times slower.
         seed: of everything random.
@@ -120,7 +124,7 @@ def launch(
         RuntimeError: nearly all trials fail.
     """
     given = dict(locals())
-    lists = ("objectives", "where", "granularity", "criterion", "allocation", "int8")
+    lists = ("objectives", "where", "granularity", "criterion", "allocation", "int8", "schedule")
     names = {name: as_names(given[name]) for name in lists if given[name] is not None}
     chosen = strategy if isinstance(strategy, str) else name_of(strategy)
     request = request_from(given | names | {"strategy": chosen})

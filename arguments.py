@@ -10,8 +10,14 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from .errors import UsageError
+from .search.span import Numbers, Span, numbers
 from .studies.ready_made import READY_MADE
 
+SCHEDULES = (
+    *("oneshot", "gradual", "iterative", "rigl", "rewind"),
+    *("movement", "l0", "soft", "lasso", "slimming"),
+)
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Command], Command]
@@ -80,6 +86,14 @@ def sizes(value: str | Sequence[int]) -> tuple[int, ...]:
     if min(found, default=0) < 1:
         raise click.BadParameter(f"{value!r} is no shape; write 3,32,32")
     return found
+
+
+def span(value: str | float | Sequence[float] | Span) -> Numbers:
+    """Numbers to try: ``1e-4..3e-3``, ``0,0.3``, or one; see :func:`~.search.span.numbers`."""
+    try:
+        return numbers(value)
+    except UsageError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 json_option = click.option(
@@ -186,10 +200,7 @@ prune_options = stacked(
         "--schedule",
         default="gradual",
         show_default=True,
-        shell_complete=words(
-            *("oneshot", "gradual", "iterative", "rigl", "rewind"),
-            *("movement", "l0", "soft", "lasso", "slimming"),
-        ),
+        shell_complete=words(*SCHEDULES),
         help="When units go: 'oneshot' before training, 'gradual' by a cubic, 'iterative' in "
         "rounds of pruning and training; 'rigl' lets zeroed weights grow back, 'rewind' sends "
         "survivors back to early weights. Or what goes is learned in the first half: by "
@@ -396,17 +407,31 @@ request_options = stacked(
     *setting_options,
     click.option(
         "--lr",
-        type=float,
-        default=1e-3,
+        type=span,
+        metavar="RATE|LOW..HIGH",
+        default="1e-3",
         show_default=True,
-        help="Highest learning rate of fine-tuning.",
+        help="Highest learning rate of fine-tuning. A range such as 1e-4..3e-3, or several by "
+        "commas, are searched over the plans that are trained.",
     ),
     click.option(
         "--distil",
-        type=float,
-        default=0.0,
+        type=span,
+        metavar="WEIGHT|LOW..HIGH",
+        default="0",
         show_default=True,
-        help="Weight of the dense model's outputs in the loss of fine-tuning, 0 to 1.",
+        help="Weight of the dense model's outputs in the loss of fine-tuning, 0 to 1; 0,0.3,0.7 or "
+        "0..0.7 are searched likewise.",
+    ),
+    click.option(
+        "--schedule",
+        type=names,
+        default="oneshot",
+        show_default=True,
+        shell_complete=words(*SCHEDULES),
+        help="When units go where a plan is trained: 'oneshot' before, or 'gradual', 'iterative' "
+        "and others of 'hierprune prune --help', from the dense model anew on every rung; several "
+        "by commas are searched likewise.",
     ),
     click.option(
         "--sequential",

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from .arguments import duration, names
+from .arguments import duration, names, span
 from .errors import UsageError, nearest
 
 if sys.version_info >= (3, 11):
@@ -19,6 +19,7 @@ else:
     import tomli as tomllib
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
+SPAN = {"type": ["number", "string", "array"], "items": {"type": "number"}}
 WORDS = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
 
 
@@ -110,6 +111,8 @@ def schema_of_option(option: click.Option) -> dict[str, Any]:
         return {"type": "boolean"}
     if option.multiple or function is names:
         return dict(WORDS)
+    if function is span:
+        return dict(SPAN)
     if function is duration:
         return {"type": ["string", "number"], "exclusiveMinimum": 0}
     kinds = {"integer": "integer", "integer range": "integer", "float": "number"}
@@ -121,6 +124,8 @@ def kind(option: click.Option) -> str:
     schema = schema_of_option(option)
     if schema == WORDS:
         return "a string or a list of strings"
+    if schema == SPAN:
+        return "a number, a list of numbers, or a range such as '1e-4..3e-3'"
     words = {"boolean": "true or false", "integer": "a whole number", "number": "a number"}
     return words.get(str(schema["type"]), "a string") if len(schema) == 1 else "a time span"
 

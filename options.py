@@ -10,7 +10,9 @@ from .objectives.latency import LatencyOptions
 from .objectives.runtime import Setting
 from .pruners.plan import Recovery
 from .pruners.schedules.course import Learning
+from .search.recipes import Recipes, middle
 from .search.space import SpaceOptions
+from .search.span import Span, numbers
 from .search.stopping import StopRules
 from .studies.devices import read_device
 from .studies.request import Means, Request
@@ -48,6 +50,7 @@ def request_from(options: Mapping[str, Any]) -> Request:
         where=where,
         space=space_from(given),
         recovery=recovery_from(given),
+        recipes=recipes_from(given),
         latency=latency_from(given),
         stop=StopRules(given.get("until", ""), given.get("patience", 0)),
         **chosen,
@@ -75,9 +78,23 @@ def latency_from(given: Mapping[str, Any]) -> LatencyOptions:
 
 
 def recovery_from(given: Mapping[str, Any]) -> Recovery:
-    """How plans are recovered."""
-    chosen = {name: given[name] for name in ("lr", "distil", "sequential") if name in given}
-    return Recovery(**chosen)
+    """How plans are recovered, trained ones by the usual recipe."""
+    chosen = {name: middle(name, choices) for name, choices in training_from(given).items()}
+    return Recovery(sequential=given.get("sequential", False), **chosen)
+
+
+def recipes_from(given: Mapping[str, Any]) -> Recipes:
+    """What may vary in training: whatever was given more than one value."""
+    several = {n: c for n, c in training_from(given).items() if isinstance(c, Span) or len(c) > 1}
+    return Recipes(**several)
+
+
+def training_from(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Learning rates, weights of distillation and schedules, as far as they are given."""
+    found: dict[str, Any] = {n: numbers(given[n]) for n in ("lr", "distil") if n in given}
+    if "schedule" in given:
+        found["schedule"] = tuple(given["schedule"])
+    return found
 
 
 def of_kind(defaults: Mapping[str, tuple[str, ...]], granularity: str) -> tuple[str, ...]:

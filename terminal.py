@@ -109,9 +109,8 @@ def show_front(study: Study) -> None:
     shown = [o.name for o in record.objectives] + list(COSTS)
     measured = {o.name: measured_column(o, record, records) for o in record.measured}
     needed = first + [measured.pop(name) for name in dict.fromkeys(shown)]
-    show(
-        fitting(title, needed + speed(study, records), [*plan_columns(records), *measured.values()])
-    )
+    more = [*plan_columns(records, record), *measured.values()]
+    show(fitting(title, needed + speed(study, records), more))
     rungs = " + ".join(map(str, counts["rungs"]))
     say(
         f"{counts['complete']} plans finished (trials by rung: {rungs or 0}), "
@@ -183,15 +182,24 @@ def measured_column(info: ObjectiveInfo, record: RunRecord, records: Sequence[Re
     return Column(head_of(info), cells)
 
 
-def plan_columns(records: Sequence[Record]) -> list[Column]:
+def plan_columns(records: Sequence[Record], record: RunRecord) -> list[Column]:
     """What the plans of the front are made of; what is the same in all of them is left out."""
     epochs = [f"{r.plan['recovery']['epochs']:g}" for r in records]
+    recipes = [(name, [training(r, name) for r in records]) for name in record.recipes.names]
     words = ("granularity", "allocation", "criterion")
     columns = [
         Column("epochs", ["", *epochs]),
+        *(Column(name, ["", *cells], name != "schedule") for name, cells in recipes),
         *(Column(w, ["", *(r.plan[w] for r in records)], False) for w in words),
     ]
     return [c for c in columns if len(set(c.cells[1:])) > 1]
+
+
+def training(record: Record, name: str) -> str:
+    """What was chosen for the training of a trial; nothing where it was not trained."""
+    recovery = record.plan["recovery"]
+    value = recovery[name] if recovery["epochs"] else ""
+    return value if isinstance(value, str) else f"{value:.3g}"
 
 
 def title_of(record: RunRecord) -> str:

@@ -25,6 +25,12 @@ class Goal:
     dense: Mapping[str, float]
     qualities: frozenset[str]
 
+    @property
+    def quality(self) -> Axis:
+        """The first objective that training can improve; without one, the loss."""
+        found = [a for a in self.axes if a.guess is not None]
+        return found[0] if found else Axis("loss", "minimize", self.dense["loss"])
+
     def violation(self, values: Mapping[str, float], *, costs_only: bool = False) -> float:
         """Sum of the constraints' violations, 0 when all hold."""
         chosen = [c for c in self.constraints if not (costs_only and c.objective in self.qualities)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -11,6 +12,7 @@ from ..pruners.plan import PruningPlan
 from .goal import Goal
 from .history import Reader, Record, read
 from .proposal import Proposal
+from .recipes import Recipes, Tried, next_recipe, recipe_of
 from .rungs import Agreements, Finished, Rungs, promotable
 
 
@@ -21,10 +23,14 @@ class Promoter:
     Attributes:
         goal: objectives, constraints and the dense model's values.
         rungs: the ladder.
+        recipes: what may vary in training.
+        seed: of the study.
     """
 
     goal: Goal
     rungs: Rungs
+    recipes: Recipes = field(default_factory=Recipes)
+    seed: int = 0
     _read: Reader = field(default_factory=Reader, init=False)
 
     def __call__(self, trials: Sequence[FrozenTrial]) -> Proposal | None:
@@ -43,7 +49,7 @@ class Promoter:
                 continue
             chosen = self.deserving(below, started)
             if chosen is not None:
-                return self.promote(chosen, rung)
+                return self.with_recipe(self.promote(chosen, rung), trials)
         return None
 
     def sizes(self, trials: Sequence[FrozenTrial], records: Sequence[Record]) -> tuple[int, ...]:
@@ -78,6 +84,35 @@ class Promoter:
             rung=rung,
             parent=trial.number,
         )
+
+    def with_recipe(self, proposal: Proposal, trials: Sequence[FrozenTrial]) -> Proposal:
+        """A promotion with its recipe: drawn for the first rung that trains, kept on all others."""
+        if proposal.rung > 1 or not self.recipes.names:
+            return proposal
+        params, distributions = next_recipe(self.recipes, self.tried(trials), self.seed)
+        recovery = self.recipes.applied(proposal.plan.recovery, params)
+        return replace(
+            proposal,
+            params={**proposal.params, **params},
+            distributions={**proposal.distributions, **distributions},
+            plan=replace(proposal.plan, recovery=recovery),
+        )
+
+    def tried(self, trials: Sequence[FrozenTrial]) -> list[Tried]:
+        """The recipes so far; of trials that were lost and repeated, those of the repetition."""
+        records = [self._read(t) for t in trials]
+        repeated = {r.retry_of for r in records}
+        by_number = {r.number: r for r in records}
+        axis, found = self.goal.quality, []
+        for trial, record in zip(trials, records, strict=True):
+            if record.rung != 1 or record.parent is None or record.number in repeated:
+                continue
+            after = math.nan if trial.state.is_finished() else None
+            if trial.state == TrialState.COMPLETE:
+                after = axis(record.values[axis.name])
+            before = axis(by_number[record.parent].values[axis.name])
+            found.append(Tried(recipe_of(trial.params), before, after))
+        return found
 
 
 def digest(trial: FrozenTrial) -> str:

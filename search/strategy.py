@@ -18,6 +18,7 @@ from .history import Reader, Record
 from .mirror import Mirror
 from .promotion import Promoter
 from .proposal import Proposal
+from .recipes import Recipes
 from .rungs import Rungs
 from .space import SearchSpace
 
@@ -148,6 +149,7 @@ class Proposer:
         rungs: the ladder.
         strategy: how plans are chosen.
         seed: of the study.
+        recipes: what may vary in how promoted plans are trained.
     """
 
     space: SearchSpace
@@ -155,6 +157,7 @@ class Proposer:
     rungs: Rungs
     strategy: Strategy
     seed: int = 0
+    recipes: Recipes = field(default_factory=Recipes)
     _mirror: Mirror = field(init=False)
     _read: Reader = field(init=False)
     _choose: Chooser = field(init=False)
@@ -165,7 +168,7 @@ class Proposer:
         self._mirror = Mirror(self.goal)
         self._choose = self.strategy.chooser(self.space, self.goal, self.rungs.n_trials)
         self._read = Reader()
-        self._promote = Promoter(self.goal, self.rungs)
+        self._promote = Promoter(self.goal, self.rungs, self.recipes, self.seed)
 
     def __call__(self, trials: Sequence[FrozenTrial], fresh: bool) -> Proposal | None:
         """A new plan while the budget lasts, then promotions; None when nothing can start now."""

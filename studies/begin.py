@@ -177,6 +177,7 @@ def make_record(
         machine=machine(),
         licence=task.licence,
         held_back=held_back,
+        recipes=request.recipes,
     )
 
 

@@ -12,6 +12,7 @@ from ..objectives.constraint import Constraint
 from .wording import epochs_text
 
 if TYPE_CHECKING:
+    from ..pruners.plan import Recovery
     from .picked import Picked
 
 BAR = 20
@@ -116,9 +117,19 @@ def recovery_text(picked: Picked) -> str:
     steps = [
         (recovery.reconstruct, "least-squares reconstruction"),
         (recovery.recalibrate, "BatchNorm re-estimation"),
-        (recovery.epochs > 0, f"{epochs_text(recovery.epochs)} of fine-tuning"),
+        (recovery.epochs > 0, training_text(recovery)),
     ]
     return ", ".join(text for used, text in steps if used) or "nothing"
+
+
+def training_text(recovery: Recovery) -> str:
+    """The training in words."""
+    when = "" if recovery.schedule == "oneshot" else f", pruned meanwhile ({recovery.schedule})"
+    teacher = f", the dense model's outputs weighing {recovery.distil:.3g}"
+    return (
+        f"{epochs_text(recovery.epochs)} of fine-tuning at rates up to {recovery.lr:.3g}"
+        f"{teacher if recovery.distil else ''}{when}"
+    )
 
 
 def scores(picked: Picked) -> list[str]:

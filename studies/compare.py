@@ -107,12 +107,19 @@ def rows(a: Mapping[str, float], b: Mapping[str, float], suffix: str) -> Iterato
 
 def decided(plan: PruningPlan) -> dict[str, str]:
     """A plan in words."""
+    recovery = plan.recovery
+    trained = {
+        "learning rate": f"{recovery.lr:.3g}",
+        "distillation": f"{recovery.distil:.3g}",
+        "schedule": recovery.schedule,
+    }
     return {
         "removed": f"{plan.ratio:.1%} of {plan.budget}",
         "granularity": plan.granularity,
         "criterion": plan.criterion,
         "allocation": plan.allocation,
-        "epochs": f"{plan.recovery.epochs:g}",
+        "epochs": f"{recovery.epochs:g}",
+        **{name: text if recovery.epochs else "-" for name, text in trained.items()},
         "int8": plan.quantization,
     }
 

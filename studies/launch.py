@@ -279,7 +279,7 @@ def make_proposer(
     )
     rungs = Rungs(record.max_epochs, record.n_trials)
     chosen = strategy(record.strategy, sampler)
-    return Proposer(space, record.goal(), rungs, chosen, record.seed)
+    return Proposer(space, record.goal(), rungs, chosen, record.seed, record.recipes)
 
 
 def make_recipe(run: Path, record: RunRecord, task: Task) -> RecipeSpec:

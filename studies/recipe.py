@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cloudpickle
@@ -22,7 +23,8 @@ from ..pruners.dense import Dense
 from ..pruners.distil import Distillation
 from ..pruners.pattern import parse
 from ..pruners.plan import PruningPlan
-from ..pruners.prune import apply_plan
+from ..pruners.prune import apply_plan, shrink
+from ..pruners.schedules.course import train_to_plan
 from ..pruners.training import train
 from ..task import Task
 from .holdback import searched
@@ -35,6 +37,7 @@ from .source import TaskSource
 from .trial import Outcome, Trial
 
 WEIGHTS = "model.safetensors"
+UNITS = "units.json"
 DRIFT = 1e-3
 """Largest change of a quality between machines: last bits, and samples that they tip over."""
 
@@ -62,14 +65,9 @@ class Journey:
             Exception: whatever the model, the data or the metrics raise.
         """
         seconds: dict[str, float] = {}
-        with timed(seconds, "prune"):
-            model, _ = self.pruned(trial)
+        model, plan = self.recovered(trial, seconds)
         if trial.rung > 0:
-            with timed(seconds, "train"):
-                self.train(model, trial.plan)
-                weights = self.weights_file(trial.number)
-                weights.parent.mkdir(parents=True, exist_ok=True)
-                save_state(model.state_dict(), weights)
+            self.keep(trial.number, model, plan)
         file = None
         if trial.plan.quantization != "none":
             with timed(seconds, "quantize"):
@@ -78,27 +76,62 @@ class Journey:
             values, interval = self.measure(model, file)
         return Outcome(trial.number, values, interval, seconds, attempt=trial.attempt)
 
-    def pruned(self, trial: Trial) -> tuple[nn.Module, PruningPlan]:
-        """The pruned model before training of this trial, and its plan with the units kept.
+    def recovered(self, trial: Trial, seconds: dict[str, float]) -> tuple[nn.Module, PruningPlan]:
+        """The model of this trial and its plan with the units kept; times are added by step.
 
-        A higher rung starts from the weights of its parent where they were trained and are there.
+        A higher rung starts from the weights of its parent where they are there. Under a schedule
+        that prunes while it trains it starts from the dense model, as every rung then does.
         """
-        model, plan = apply_plan(self.dense, trial.plan)
-        if trial.rung > 1 and trial.parent is not None:
-            weights = self.weights_file(trial.parent)
-            if weights.exists():
-                model.load_state_dict(load_state(weights))
+        if trial.rung > 0 and in_training(trial.plan):
+            with timed(seconds, "train"):
+                return train_to_plan(self.dense, trial.plan, self.task)
+        with timed(seconds, "prune"):
+            model, plan = apply_plan(self.dense, trial.plan)
+        if trial.rung > 0:
+            with timed(seconds, "train"):
+                weights = self.folder(trial.parent) / WEIGHTS
+                if trial.rung > 1 and weights.exists():
+                    model.load_state_dict(load_state(weights))
+                self.train(model, trial.plan)
         return model, plan
 
     def rebuilt(self, trial: Trial) -> tuple[nn.Module, PruningPlan]:
         """The finished model of a trial: with its trained weights if kept, else trained anew."""
-        model, plan = self.pruned(trial)
-        weights = self.weights_file(trial.number)
-        if trial.rung > 0 and weights.exists():
-            model.load_state_dict(load_state(weights))
-        elif trial.rung > 0:
-            self.train(model, trial.plan)
+        kept = self.kept(trial) if trial.rung > 0 else None
+        model, plan = kept or self.recovered(trial, {})
         return model.eval(), plan
+
+    def keep(self, number: int, model: nn.Module, plan: PruningPlan) -> None:
+        """Write trained weights, after the units that they belong to where training chose them."""
+        folder = self.folder(number)
+        folder.mkdir(parents=True, exist_ok=True)
+        if in_training(plan):
+            draft = folder / f".{UNITS}.draft"
+            draft.write_text(json.dumps(plan.to_json()["keep"]))
+            draft.replace(folder / UNITS)
+        save_state(model.state_dict(), folder / WEIGHTS)
+
+    def kept(self, trial: Trial) -> tuple[nn.Module, PruningPlan] | None:
+        """What :meth:`keep` wrote of a trial; ``None`` where it is not all there.
+
+        Raises:
+            UsageError: the weights are damaged.
+        """
+        folder = self.folder(trial.number)
+        if not (folder / WEIGHTS).exists():
+            return None
+        if in_training(trial.plan):
+            try:
+                keep = json.loads((folder / UNITS).read_text())
+            except (OSError, ValueError):
+                return None
+            units = None if keep is None else {name: tuple(ids) for name, ids in keep.items()}
+            plan = replace(trial.plan, keep=units)
+            model = shrink(self.dense.model, self.dense.tree, plan.granularity, units or {})
+        else:
+            model, plan = apply_plan(self.dense, trial.plan)
+        model.load_state_dict(load_state(folder / WEIGHTS))
+        return model, plan
 
     def train(self, model: nn.Module, plan: PruningPlan) -> None:
         """Fine-tune in place, as the plan's recovery says; pruned weights stay zero."""
@@ -127,9 +160,14 @@ class Journey:
         candidate = Candidate(model, self.dense.model, self.task, file=file)
         return measured(candidate, self.objectives)
 
-    def weights_file(self, number: int) -> Path:
-        """Where the trained weights of a trial are kept."""
-        return self.trials / str(number) / WEIGHTS
+    def folder(self, number: int | None) -> Path:
+        """Where what a trial trained is kept."""
+        return self.trials / str(number)
+
+
+def in_training(plan: PruningPlan) -> bool:
+    """Whether units go while the plan is trained, not before."""
+    return plan.recovery.schedule != "oneshot"
 
 
 def measured(

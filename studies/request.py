@@ -11,6 +11,8 @@ from ..errors import UsageError, unknown
 from ..objectives.constraint import Constraint
 from ..objectives.latency import LatencyOptions
 from ..pruners.plan import Recovery
+from ..pruners.schedules.curves import schedule
+from ..search.recipes import Recipes
 from ..search.space import SpaceOptions
 from ..search.stopping import StopRules
 from ..search.strategy import DEFAULT_STRATEGY, OBJECT, Sampler, strategy
@@ -37,6 +39,7 @@ class Request:
         storage: Optuna URL; ``None`` for a journal in the run folder.
         latency: how it is known of trials, and on what runtime.
         stop: what ends the study before all its plans are finished.
+        recipes: what may vary in the training of plans on higher rungs.
     """
 
     objectives: tuple[str, ...] | None = None
@@ -50,6 +53,7 @@ class Request:
     storage: str | None = None
     latency: LatencyOptions = field(default_factory=LatencyOptions)
     stop: StopRules = field(default_factory=StopRules)
+    recipes: Recipes = field(default_factory=Recipes)
 
     def __post_init__(self) -> None:
         """Check what needs no task."""
@@ -58,6 +62,10 @@ class Request:
         check_trials(self.trials)
         if not 0 <= self.max_epochs < math.inf:
             raise UsageError(f"max_epochs must be 0 or more, got {self.max_epochs}")
+        schedule(self.recovery.schedule)
+        if self.max_epochs == 0 and (self.recipes.names or self.recovery.schedule != "oneshot"):
+            asked = ", ".join(self.recipes.names or ["schedule"])
+            raise UsageError(f"no plan is trained, so {asked} has no use: add --max-epochs, say 4")
         if self.objectives is not None and len(set(self.objectives)) < len(self.objectives):
             raise UsageError(f"objectives must differ, got {', '.join(self.objectives)}")
         for text in self.where:
@@ -78,6 +86,7 @@ class Request:
         fields["recovery"] = Recovery(**data["recovery"])
         fields["latency"] = LatencyOptions.from_json(data["latency"])
         fields["stop"] = StopRules(**data.get("stop", {}))
+        fields["recipes"] = Recipes.from_json(data.get("recipes", {}))
         return cls(**fields)
 
 

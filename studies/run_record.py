@@ -14,6 +14,7 @@ from ..objectives.latency import LatencyOptions
 from ..pruners.plan import Recovery
 from ..search.front import Axis
 from ..search.goal import Goal
+from ..search.recipes import Recipes
 from ..search.space import SpaceOptions
 from ..search.stopping import Stopping, StopRules
 from ..task import Direction
@@ -87,6 +88,7 @@ class RunRecord:
         licence: of the data, as far as it is known.
         stop: what ends it before all its plans are finished.
         held_back: whether some validation samples are kept from the trials; see ``holdback``.
+        recipes: what may vary in the training of plans on higher rungs.
     """
 
     task: str
@@ -110,6 +112,7 @@ class RunRecord:
     licence: str = ""
     stop: StopRules = field(default_factory=StopRules)
     held_back: bool = False
+    recipes: Recipes = field(default_factory=Recipes)
 
     @property
     def directions(self) -> dict[str, Direction]:
@@ -177,6 +180,7 @@ class RunRecord:
         fields["dense"] = DenseInfo(**dense)
         fields["latency"] = LatencyOptions.from_json(data.get("latency", BEFORE))
         fields["stop"] = StopRules(**data.get("stop", {}))
+        fields["recipes"] = Recipes.from_json(data.get("recipes", {}))
         return cls(**fields)
 
 

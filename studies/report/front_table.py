@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ...search.history import Record
 from ..confirmation import verdict
@@ -156,9 +157,15 @@ def plan_cells(record: Record, keys: Sequence[str]) -> list[Cell]:
     return [
         Cell(f"{plan['ratio']:.1%} of {plan['budget']}", plan["ratio"]),
         *(Cell(word, word) for word in words),
-        Cell(f"{epochs:g}", epochs),
+        Cell(f"{epochs:g}", epochs, training(plan["recovery"]) if epochs else ""),
         Cell(duration(seconds), seconds),
     ]
+
+
+def training(recovery: Mapping[str, Any]) -> str:
+    """How a plan was trained."""
+    schedule = recovery.get("schedule", "oneshot")
+    return f"{schedule}, rate {recovery['lr']:.3g}, distillation {recovery['distil']:.3g}"
 
 
 def command(view: View, trial: int) -> str:
