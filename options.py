@@ -73,8 +73,9 @@ def latency_from(given: Mapping[str, Any]) -> LatencyOptions:
     chosen = {name: given[name] for name in names if name in given}
     if "shape" in chosen:
         chosen["shape"] = tuple(chosen["shape"])
-    default = LatencyOptions()
-    return LatencyOptions(given.get("latency", default.mode), Setting(**chosen))
+    setting = Setting(**chosen)
+    setting.check_here()
+    return LatencyOptions(given.get("latency", LatencyOptions().mode), setting)
 
 
 def recovery_from(given: Mapping[str, Any]) -> Recovery:

@@ -12,14 +12,31 @@ The numbers that the command prints, one or more, are the milliseconds of one fo
 from __future__ import annotations
 
 import shlex
+import shutil
 import statistics
 import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from ..errors import UsageError
+
 FILE = "{file}"
-LIMIT = 600.0  # seconds for one call
+LIMIT = 120.0  # seconds for one call
+
+
+def check(command: str) -> None:
+    """See that the command can be read and that its program is there.
+
+    Raises:
+        UsageError: it cannot, or is not.
+    """
+    try:
+        program, *_ = shlex.split(command)
+    except ValueError as error:
+        raise UsageError(f"cannot read the command {command!r}: {error}") from error
+    if shutil.which(program) is None:
+        raise UsageError(f"there is no program {program!r}, which {command!r} measures with")
 
 
 def sampler(command: str, content: bytes) -> Callable[[], float]:

@@ -53,6 +53,15 @@ class Setting:
             raise UsageError(f"threads, batch and the sizes of a shape must be 1 or more: {self}")
         if (self.runtime == "remote") != bool(self.command):
             raise UsageError("the runtime 'remote' and a command to measure with go together")
+
+    def check_here(self) -> None:
+        """See that this machine has what the runtime needs; a record is read without it.
+
+        Raises:
+            UsageError: a package or the command's program is missing.
+        """
+        if self.command:
+            remote.check(self.command)
         package = RUNTIMES[self.runtime].package
         if package and importlib.util.find_spec(package) is None:
             raise UsageError(
@@ -71,9 +80,15 @@ class Setting:
         """The model made ready for this runtime, in whatever mode it is now.
 
         Raises:
-            UsageError: the runtime cannot run it.
+            UsageError: the runtime cannot run it, or is not here.
         """
+        self.check_here()
         return RUNTIMES[self.runtime].prepare(model, inputs, self)
+
+    @property
+    def takes_files(self) -> bool:
+        """Whether a model must be written as a file first, which may fail."""
+        return bool(RUNTIMES[self.runtime].package)
 
     @property
     def cheap(self) -> bool:

@@ -20,6 +20,7 @@ from ..errors import UsageError
 from ..objectives.base import Candidate, Objective
 from ..objectives.constraint import Constraint, conjunction
 from ..objectives.latency import Latency
+from ..objectives.modes import measuring
 from ..objectives.registry import defaults, is_quality, names, objective
 from ..pruners.cost import CostModel
 from ..pruners.dense import Dense
@@ -93,6 +94,7 @@ def prepare_study(folder: Path, pending: Pending, task: Task, progress: Progress
     shutil.rmtree(cache, ignore_errors=True)  # of an earlier attempt, with another model perhaps
     cache.mkdir()
     check_prunable(hierarchy(task, task.build_model(), cache, progress.note), request.space)
+    check_runtime(task, request, measures)
     if task.training is not None:
         progress.note(f"training the dense model on {task.data or 'its data'}")
     model = dense_model(task, default_cache(), progress.share)
@@ -110,6 +112,24 @@ def prepare_study(folder: Path, pending: Pending, task: Task, progress: Progress
     record.save(folder)
     (folder / REQUEST).unlink(missing_ok=True)
     return record
+
+
+def check_runtime(task: Task, request: Request, measures: Sequence[Objective]) -> None:
+    """Run the model on a runtime that takes files once, before a training that may be long.
+
+    Raises:
+        UsageError: it does not run there.
+    """
+    setting = request.latency.setting
+    if not (setting.takes_files and any(isinstance(one, Latency) for one in measures)):
+        return
+    model = task.build_model()
+    with measuring(model):
+        open_model = setting.prepare(model, setting.inputs(task))
+    try:
+        open_model()()
+    except RuntimeError as error:
+        raise UsageError(str(error)) from error
 
 
 def align_for(task: Task, request: Request, dense: Dense, progress: Progress) -> int:

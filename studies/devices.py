@@ -69,6 +69,8 @@ def is_known(key: str, value: Any) -> bool:
     """Whether a profile may hold this."""
     if key in BUDGETS:
         return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+    if key == "shape":
+        return isinstance(value, list) and all(type(size) is int for size in value)
     if key in SETTINGS:
         return isinstance(value, SETTINGS[key]) and not isinstance(value, bool)
     return key == "about"

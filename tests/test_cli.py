@@ -205,6 +205,15 @@ VALUES = {
     "density-order": launched("--min-density 0.8 --max-density 0.2", "below max_density"),
     "where-syntax": launched("--where accuracy>>0.9", "cannot read the constraint"),
     "where-name": launched("--where acuracy>0.9", "'acuracy'", "did you mean 'accuracy'"),
+    "remote-program": launched(
+        "--runtime remote --command nobench", "there is no program 'nobench'"
+    ),
+    "remote-fails": launched(
+        "--runtime remote --command false --objectives accuracy,latency", "'false', ended with 1"
+    ),
+    "remote-garbage": launched(
+        "--runtime remote --command date --objectives accuracy,latency", "must print milliseconds"
+    ),
     "where-at-pick": bad("pick study --where accuracy~0.9", "cannot read the constraint"),
     "where-name-at-pick": bad("pick study --where acuracy>0.9", "did you mean 'accuracy'"),
     "set-without-equals": launched("--set seed", "KEY=VALUE", "'seed'"),

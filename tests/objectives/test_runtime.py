@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from hierprune.errors import UsageError
-from hierprune.objectives import onnx_file
+from hierprune.objectives import onnx_file, runtime
 from hierprune.objectives.runtime import RUNTIMES, Setting
 from hierprune.objectives.timing import compare
 
@@ -67,13 +67,31 @@ def test_without_a_place_for_the_file_it_comes_on_standard_input(tmp_path: Path)
         ("false", "ended with 1: nothing"),
         ("echo fast", "must print milliseconds, got 'fast"),
         ("echo -1", "must print milliseconds"),
-        ("no-such-program {file}", "No such file"),
     ],
 )
 def test_a_command_that_fails_says_so(command: str, message: str):
     sample = Setting("remote", command=command).prepare(nn.Linear(4, 2), torch.randn(1, 4))()
     with pytest.raises(RuntimeError, match=message):
         sample()
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("no-such-program {file}", "no program 'no-such-program'"),
+        ("echo 'x", "No closing quotation"),
+    ],
+)
+def test_a_command_that_cannot_run_here_is_refused_at_once(command: str, message: str):
+    with pytest.raises(UsageError, match=message):
+        Setting("remote", command=command).check_here()
+
+
+def test_a_missing_package_is_named_where_it_is_needed(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(runtime.importlib.util, "find_spec", lambda name: None)
+    setting = Setting("onnxruntime")  # of a record that was written elsewhere
+    with pytest.raises(UsageError, match=r"needs onnxruntime.*hierprune\[onnx\]"):
+        setting.prepare(nn.Linear(4, 2), torch.randn(1, 4))
 
 
 @pytest.mark.parametrize("names", [False, True])

@@ -42,7 +42,9 @@ def test_widths_that_the_runtime_likes_are_looked_for_where_it_has_some():
     assert request_from({}).space.align == 1
 
 
-@pytest.mark.parametrize("text", ["threads = 'two'", "speed = 3", "latency_ms = 0", "= 1"])
+@pytest.mark.parametrize(
+    "text", ["threads = 'two'", "speed = 3", "latency_ms = 0", "shape = ['a']", "= 1"]
+)
 def test_a_profile_that_cannot_be_used_says_why(tmp_path: Path, text: str):
     file = tmp_path / "bad.toml"
     file.write_text(text)
