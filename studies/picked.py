@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,7 @@ from .source import TaskSource
 WEIGHTS = "model.safetensors"
 PLAN = "plan.json"
 CARD = "card.md"
+DRAFT = ".draft"  # a folder beside them, until all are written
 Intervals = Mapping[str, tuple[float, float]]
 
 
@@ -76,18 +78,31 @@ class Picked:
         """Write ``model.safetensors``, ``plan.json``, ``card.md`` and ``kept.svg``.
 
         A quantised model is ``model.int8.onnx`` beside them. The folder is made where it is not
-        there.
+        there. Files are moved in when all are written, the plan last: with a plan it is whole.
 
         Raises:
             UsageError: the folder exists and holds something else.
         """
         folder = Path(folder)
         check_out(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        save_state(self.model.state_dict(), folder / WEIGHTS)
-        (folder / INT8).unlink(missing_ok=True)  # of another model that was here
+        draft = folder / DRAFT
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+        self._write(draft, folder)
+        for name in (PLAN, INT8):  # of another model that was here
+            (folder / name).unlink(missing_ok=True)
+        for path in sorted(draft.iterdir(), key=lambda path: path.name == PLAN):
+            path.replace(folder / path.name)
+        draft.rmdir()
+        if self.run is not None:
+            note_pick(self.run, self.trial, folder)
+        return folder
+
+    def _write(self, draft: Path, folder: Path) -> None:
+        """All files, as they will be in the folder."""
+        save_state(self.model.state_dict(), draft / WEIGHTS)
         if self.file is not None:
-            (folder / INT8).write_bytes(self.file.content)
+            (draft / INT8).write_bytes(self.file.content)
         plan = self.plan.to_json() | {
             "trial": self.trial,
             "task": task_json(self.record),
@@ -97,13 +112,10 @@ class Picked:
             "interval": {k: list(v) for k, v in self.interval.items()},
             "dense": dict(self.record.dense.values),
         }
-        (folder / PLAN).write_text(json.dumps(plan, indent=1) + "\n")
-        (folder / CARD).write_text(card(self, folder), encoding="utf-8")
+        (draft / PLAN).write_text(json.dumps(plan, indent=1) + "\n")
+        (draft / CARD).write_text(card(self, folder), encoding="utf-8")
         if self.picture:
-            (folder / PICTURE).write_text(self.picture, encoding="utf-8")
-        if self.run is not None:
-            note_pick(self.run, self.trial, folder)
-        return folder
+            (draft / PICTURE).write_text(self.picture, encoding="utf-8")
 
     def to_json(self, out: Path | None) -> dict[str, Any]:
         """As the command line prints it."""
@@ -121,7 +133,8 @@ def check_out(folder: Path) -> None:
     """Raise :class:`UsageError` unless a picked model can be written to this folder."""
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is no folder; choose another --out")
-    if folder.exists() and not (folder / PLAN).exists() and any(folder.iterdir()):
+    known = (folder / PLAN).exists() or (folder / DRAFT).is_dir()
+    if folder.exists() and not known and any(folder.iterdir()):
         raise UsageError(f"{folder} exists and holds something else; choose another --out")
     parent = next(p for p in [folder, *folder.absolute().parents] if p.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):

@@ -66,7 +66,7 @@ def mend_journal(run: Path, kept: Path, directions: Mapping[str, Direction]) -> 
                 f"a journal is mended when nobody writes it, but of {run} runs "
                 f"{', '.join(owners)}; stop it first"
             )
-        kept.mkdir(parents=True)
+        kept.mkdir(parents=True, exist_ok=True)  # a repair that was killed this second
         shutil.copy2(journal, kept)
         draft = journal.with_suffix(".draft")
         with draft.open("wb") as file:

@@ -8,12 +8,15 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+import hierprune
 from hierprune.studies.run_record import FILE, REQUEST, is_run
 from hierprune.studies.study import Study
 from hierprune.studies.verify_run import verify_run
@@ -173,3 +176,39 @@ def frozen_folder() -> Iterator[Callable[[Path], None]]:
     yield freeze
     for folder in mounted:
         subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("moves", range(6))
+def test_a_pick_that_was_killed_leaves_no_half_a_model(
+    study: Path, monkeypatch: pytest.MonkeyPatch, moves: int
+) -> None:
+    known = hierprune.load("picked").state_dict()
+    picked = Study.open("study").pick(prefer="params")
+    left = iter(range(moves))
+    move = Path.replace
+
+    def move_or_die(path: Path, target: Path) -> Path:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return move(path, target)
+
+    monkeypatch.setattr(Path, "replace", move_or_die)
+    for folder in ("picked", "fresh"):
+        with suppress(KeyboardInterrupt):
+            picked.save(folder)
+        if (study / folder / "plan.json").exists():
+            whole = hierprune.load(folder).state_dict()
+            assert any(same(whole, expected) for expected in (known, picked.model.state_dict()))
+    monkeypatch.setattr(Path, "replace", move)
+    for folder in ("picked", "fresh"):
+        picked.save(folder)
+        assert same(hierprune.load(folder).state_dict(), picked.model.state_dict())
+        assert not (study / folder / ".draft").exists()
+
+
+def same(first: Mapping[str, torch.Tensor], second: Mapping[str, torch.Tensor]) -> bool:
+    """Whether two models have equal weights."""
+    shapes = {name: tensor.shape for name, tensor in first.items()}
+    if shapes != {name: tensor.shape for name, tensor in second.items()}:
+        return False
+    return all(torch.equal(tensor, second[name]) for name, tensor in first.items())

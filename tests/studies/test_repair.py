@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from hierprune.studies.book import Book
 from hierprune.studies.ledger import Ledger
 from hierprune.studies.liveness import Pulse
 from hierprune.studies.records import next_attempt
+from hierprune.studies.repair import repair_run
 from hierprune.studies.run_record import RunRecord
 from hierprune.studies.spool import Spool
 from hierprune.studies.storage import open_storage
@@ -179,3 +181,29 @@ def test_what_cannot_be_mended_is_said(run: Path, command: Command) -> None:
     assert done.json["remedies"] == {}
     assert "trial 0 prunes another dense model" in done.json["faults"]
     assert (run / "study.jsonl").read_text() != text
+
+
+def test_a_repair_that_was_killed_is_done_again(
+    run: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal, before = run / "study.jsonl", finished(run)
+    lines = journal.read_bytes().splitlines(keepends=True)
+    spoilt = b"".join([*lines[:5], b"\0\0\n", *lines[5:]])
+    move = Path.replace
+    for moves in range(3):
+        journal.write_bytes(spoilt)
+        (run / "spool" / "3-1.json").write_text("{")
+        left = iter(range(moves))
+
+        def move_or_die(path: Path, target: Path, left: Iterator[int] = left) -> Path:
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            return move(path, target)
+
+        monkeypatch.setattr(Path, "replace", move_or_die)
+        with suppress(KeyboardInterrupt):
+            repair_run(run)
+        monkeypatch.setattr(Path, "replace", move)
+        assert repair_run(run).faults == ()
+        assert finished(run) == before
+        assert any(path.read_bytes() == spoilt for path in run.glob("damaged/*/study.jsonl"))
