@@ -26,6 +26,7 @@ def launch(
     patience: int = 0,
     objectives: Sequence[str] | None = None,
     where: Sequence[str] = (),
+    hold_back: bool = True,
     granularity: Sequence[str] = ("channel",),
     criterion: Sequence[str] | None = None,
     allocation: Sequence[str] | None = None,
@@ -71,6 +72,8 @@ def launch(
         patience: start no more plans when so many in a row brought no progress; 0 for any number.
         objectives: names, in order; default: the task's first metric, latency, compression.
         where: constraints such as ``"accuracy >= dense - 0.01"``; they guide the search.
+        hold_back: keep a third of the validation samples from the trials, to score the front on
+            them, where there are 1,000.
         granularity: ``"channel"``, ``"weight"``, ``"2:4"``, ``"4x1"``, or several.
         criterion: what may rank the units; default ``activation``, of weights ``l1``.
         allocation: what may split the global density; default all but ``"dp"``.

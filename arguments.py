@@ -331,6 +331,12 @@ request_options = stacked(
         help="A constraint such as 'accuracy >= dense - 0.01'; guides the search. Repeatable.",
     ),
     click.option(
+        "--hold-back/--no-hold-back",
+        default=True,
+        show_default=True,
+        help="Keep a third of the validation samples from the trials, to score the front on them.",
+    ),
+    click.option(
         "--granularity",
         type=names,
         default="channel",

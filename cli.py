@@ -332,9 +332,10 @@ def compare(a: str, b: str, as_json: bool) -> None:
 @click.option("--again", is_flag=True, help="Time the whole front anew.")
 @json_option
 def confirm(run: Path, seconds: float, again: bool, as_json: bool) -> None:
-    """Time the models on RUN's front, one at a time, and find the front again.
+    """Score and time the models on RUN's front for good, and find the front again.
 
-    Each runs in turns with the dense model on the study's runtime. Best when nothing else runs on
+    They are scored on the validation samples that were kept from the trials, and timed one at a
+    time, each in turns with the dense model on the study's runtime. Best when nothing else runs on
     this machine. Launch and resume do so at their end, in a small share of the study's time.
 
     \b

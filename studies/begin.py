@@ -30,7 +30,7 @@ from ..task import Task
 from .align import liked_multiple
 from .dense import default_cache, dense_model
 from .fingerprint import data_sha256
-from .holdback import can_hold_back, searched
+from .holdback import ENOUGH, can_hold_back, searched
 from .int8 import try_int8
 from .latency import latency_of
 from .machine import machine
@@ -44,6 +44,10 @@ from .source import TaskSource
 
 ALWAYS = ("params", "macs", "compression")
 """Costs that are exact and cheap: measured on every trial, whatever the objectives."""
+WHOLE = (
+    f"no validation samples are held back: there are fewer than {ENOUGH:,}, their order changes, "
+    f"or batches cannot be taken apart"
+)
 PACKAGES = ("torch", "optuna", "numpy")
 
 
@@ -108,7 +112,10 @@ def prepare_study(folder: Path, pending: Pending, task: Task, progress: Progress
     landscapes(dense, request.space, request.recovery, cache, progress)
     try_int8(dense, task, request.space.quantizations, progress)
     measures = with_latency(measures, request, dense, task, cache, progress)
-    record = make_record(task, pending.source, request, dense, measures)
+    held_back = request.hold_back and can_hold_back(task)
+    if request.hold_back and not held_back:
+        progress.note(WHOLE)
+    record = make_record(task, pending.source, request, dense, measures, held_back=held_back)
     record.save(folder)
     (folder / REQUEST).unlink(missing_ok=True)
     return record
@@ -170,11 +177,12 @@ def make_record(
     request: Request,
     dense: Dense,
     measures: Sequence[Objective],
+    *,
+    held_back: bool,
 ) -> RunRecord:
     """Measure the dense model and write down everything that was asked."""
     infos = tuple(ObjectiveInfo(o.name, o.unit, o.direction) for o in measures)
     count = len(request.objectives or defaults(task))
-    held_back = can_hold_back(task)
     return RunRecord(
         task=task.name,
         data=task.data,

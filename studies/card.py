@@ -147,10 +147,7 @@ def scores(picked: Picked) -> list[str]:
         for name in picked.values
     ]
     head = ["", "dense, validation", "pruned, validation", "dense, test", "pruned, test"]
-    remark = (
-        "In brackets: 95 % intervals. Validation scores chose this model, so they flatter it a "
-        "little; the test split was read once, when it was picked."
-    )
+    remark = f"In brackets: 95 % intervals. {picked.scored}".rstrip()
     said = [line for text in (*verdicts(picked), picked.latency) if text for line in ("", text)]
     return [*table(head, rows), "", remark, *said]
 

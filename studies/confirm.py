@@ -26,6 +26,7 @@ from ..task import Task
 from .confirmation import Confirmation, Confirmed
 from .latency import alone
 from .progress import Progress, Silent
+from .rescore import rescore
 from .run_record import RunRecord
 
 if TYPE_CHECKING:
@@ -51,25 +52,33 @@ def confirm(
     progress: Progress | None = None,
     task: Task | None = None,
 ) -> Confirmation:
-    """Time the front of a study, alone on this machine; what was timed before stays.
+    """Score the front of a study on samples held back, then time it, alone on this machine.
+
+    What was measured before stays.
 
     Args:
         study: whose front.
-        seconds: for all of it; every model gets its share, at least six blocks.
-        again: forget what was measured before.
+        seconds: for timing all of it; every model gets its share, at least six blocks.
+        again: forget what was timed before. Scores stay, they would be the same.
         progress: hears of it.
         task: needed where the study was given a Python object.
 
     Raises:
-        UsageError: latency is no objective of the study, or its model is another one now.
+        UsageError: latency is no objective of the study and no samples were held back, or its model
+            is another one now.
     """
     progress = progress or Silent()
+    rescore(study, progress, task)
     if again:
         Confirmation(study.record.latency.setting).save(study.run)
         study.reread()
-    if Latency.name not in study.record.directions:
-        raise UsageError(f"latency is no objective of {study.run}: there is nothing to confirm")
-    if not missing(study):
+    timed = Latency.name in study.record.directions
+    if not timed and not study.asked.held_back:
+        raise UsageError(
+            f"there is nothing to confirm in {study.run}: latency is no objective, and no "
+            f"validation samples were held back"
+        )
+    if not timed or not missing(study):
         return study.confirmation
     journey = study.journey(task)
     until = time.perf_counter() + seconds

@@ -49,6 +49,7 @@ class Picked:
         dense_test_interval: of ``dense_test``.
         why: it was picked, in sentences.
         latency: how it is known, in a sentence; ``""`` where it was not measured.
+        scored: which samples ``values`` are from, in a sentence.
         changes: what became of every layer.
         picture: of the units kept, as SVG.
         where: the constraints that it was chosen under.
@@ -68,6 +69,7 @@ class Picked:
     dense_test_interval: Intervals = field(default_factory=dict)
     why: Sequence[str] = ()
     latency: str = ""
+    scored: str = ""
     changes: Sequence[Change] = ()
     picture: str = ""
     where: Sequence[str] = ()

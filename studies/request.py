@@ -40,6 +40,7 @@ class Request:
         latency: how it is known of trials, and on what runtime.
         stop: what ends the study before all its plans are finished.
         recipes: what may vary in the training of plans on higher rungs.
+        hold_back: whether to keep a third of the validation samples from the trials, for the front.
     """
 
     objectives: tuple[str, ...] | None = None
@@ -54,6 +55,7 @@ class Request:
     latency: LatencyOptions = field(default_factory=LatencyOptions)
     stop: StopRules = field(default_factory=StopRules)
     recipes: Recipes = field(default_factory=Recipes)
+    hold_back: bool = True
 
     def __post_init__(self) -> None:
         """Check what needs no task."""

@@ -258,3 +258,20 @@ def final_form(
         return journey.rebuilt(trial)
     model, plan = sequential_form(journey.dense, trial.plan, score.sequential)
     return model.eval(), plan
+
+
+def score_words(samples: int, score: Score | None) -> str:
+    """Which samples the validation scores of a picked model are from, in a sentence.
+
+    Args:
+        samples: held back, on which it was scored; 0 where it was not.
+        score: on them.
+    """
+    once = "The test split was read once, when it was picked."
+    if not samples or score is None:
+        return f"Validation scores chose this model, so they flatter it a little. {once}"
+    form = ", reconstructed layer by layer after the search," if score.sequential else ""
+    return (
+        f"Validation scores{form} are from {samples:,} samples that no trial saw, the dense "
+        f"model's too. {once}"
+    )

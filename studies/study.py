@@ -33,7 +33,7 @@ from .picked import Picked
 from .reasons import reasons
 from .recipe import Journey, check_dense, measured, open_journey, task_of
 from .records import is_ours, to_trial
-from .rescore import Rescoring, final_form, members, rescore_trials
+from .rescore import Rescoring, final_form, members, rescore_trials, score_words
 from .run_record import RunRecord
 from .storage import STUDY, open_storage, read_storage
 from .trial import Trial
@@ -119,8 +119,12 @@ class Study:
 
     def read(self, trial: FrozenTrial) -> Record:
         """The record of a trial, with confirmed latency and new scores where it has them."""
-        record = self.confirmation.applied(read(trial), self.dense_ms)
+        record = self.as_searched(trial)
         return self.rescoring.applied(record) if self.rescored else record
+
+    def as_searched(self, trial: FrozenTrial) -> Record:
+        """The record of a trial as the search knew it, with its confirmed latency."""
+        return self.confirmation.applied(read(trial), self.dense_ms)
 
     def eligible(self) -> list[Record]:
         """The trials that may be on the front: those scored anew, once that is done, else all."""
@@ -263,6 +267,7 @@ class Study:
                 self.record, self.front_records(), chosen, limits, prefer, asked=trial is not None
             ),
             latency=latency_words(self.record, self.confirmation, chosen.number),
+            scored=score_words(self.rescoring.samples if self.rescored else 0, found),
             changes=changes(journey.dense.model, model),
             picture=kept_picture(journey.dense, model, plan),
             where=limits,

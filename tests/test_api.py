@@ -75,6 +75,7 @@ GIVEN: dict[str, Any] = {
     "trials": 7,
     "objectives": ("accuracy", "latency"),
     "where": ("macs <= 0.5",),
+    "hold_back": False,
     "granularity": ("channel", "block"),
     "criterion": ("l1",),
     "allocation": ("lamp",),

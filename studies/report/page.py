@@ -131,6 +131,7 @@ def context(view: View) -> dict[str, Any]:
         "rows": rows(view) if view.records else [],
         "costs": costs(view),
         "agreement": agreement_words(view.agreements),
+        "held_back": view.held_back,
         "taken": view.taken,
         "failures": failures[:SHOWN_FAILURES],
         "more_failures": max(0, len(failures) - SHOWN_FAILURES),

@@ -18,10 +18,10 @@ UNITS = (("s", 1.0), ("min", 60.0), ("h", 3600.0), ("d", 86400.0))
 
 
 def progress_figures(view: View) -> dict[str, go.Figure]:
-    """The curve over finished trials and over time."""
+    """The curve over finished trials and over time, on the samples that the search saw."""
     counts = checkpoints(len(view.records))
-    if view.judged.all():
-        volumes = growing_volume(view.points, counts)
+    if all(r.rung == 0 for r in view.known):
+        volumes = growing_volume(view.known_points, counts)
     else:
         volumes = judged_volume(view, counts)
     elapsed = [view.clock.elapsed[n - 1] for n in counts]
@@ -54,10 +54,10 @@ def judged_volume(view: View, counts: Sequence[int]) -> list[float]:
     """The same where plans went up rungs: each counts where it stood highest by then."""
     heights, volumes = Heights(), []
     for before, count in zip([0, *counts], counts, strict=False):
-        for record in view.records[before:count]:
+        for record in view.known[before:count]:
             heights.add(record)
-        rows = [i for i, r in enumerate(view.records[:count]) if heights.current(r)]
-        volumes.append(hypervolume(view.points[rows]))
+        rows = [i for i, r in enumerate(view.known[:count]) if heights.current(r)]
+        volumes.append(hypervolume(view.known_points[rows]))
     return volumes
 
 

@@ -53,6 +53,9 @@ class View:
         confirmed: what was measured of the front's latency, by trial.
         stop: why it ended early, if it did.
         agreements: how well rungs predict the next, from rung 0.
+        known: the complete trials as the search knew them, in the same order.
+        known_points: those as points, beside the dense model on the samples of the search.
+        held_back: samples that the front was scored on and no trial saw; 0 where it was not.
     """
 
     run: str
@@ -73,6 +76,9 @@ class View:
     confirmed: Mapping[int, Confirmed]
     stop: Stop | None
     agreements: tuple[Agreement, ...]
+    known: tuple[Record, ...]
+    known_points: Floats
+    held_back: int
 
     @classmethod
     def of(cls, study: Study) -> View:
@@ -82,7 +88,9 @@ class View:
             key=lambda t: (t.datetime_complete, t.number),
         )
         complete = [t for t in trials if t.state == TrialState.COMPLETE]
-        records = tuple(study.read(t) for t in complete)
+        records, known = (
+            tuple(look(t) for t in complete) for look in (study.read, study.as_searched)
+        )
         points = coordinates(study.record.goal().axes, [r.values for r in records])
         numbers = {r.number for r in study.eligible()}
         judged = np.array([r.number in numbers for r in records], np.bool_)
@@ -107,6 +115,9 @@ class View:
             confirmed=study.confirmation.trials,
             stop=study.stop(),
             agreements=study.agreements(),
+            known=known,
+            known_points=coordinates(study.asked.goal().axes, [r.values for r in known]),
+            held_back=study.rescoring.samples if study.rescored else 0,
         )
 
     @property

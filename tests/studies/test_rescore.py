@@ -1,14 +1,22 @@
 """The front on validation samples that no trial has seen."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import hierprune
 from hierprune.objectives.base import measure_quality
+from hierprune.search.front import coordinates, hypervolume
 from hierprune.studies import holdback
+from hierprune.studies.report.page import write_report
+from hierprune.studies.report.progress_figure import progress_figures
+from hierprune.studies.report.view import View
 from hierprune.studies.rescore import FILE, Rescoring, Score, members
 from hierprune.studies.study import Study
+
+Command = Callable[..., Any]
 
 
 @pytest.fixture
@@ -27,6 +35,7 @@ def test_the_front_is_scored_on_what_no_trial_saw(study: Study) -> None:
     assert study.asked.held_back
     assert study.scored_on == "held back"
     assert study.rescoring.samples == 64
+    assert "64 samples that no trial saw" in study.pick().scored
     assert study.record.dense.values["accuracy"] == pytest.approx(held["accuracy"].value)
     assert set(study.rescoring.trials) == set(members(study.asked, study.searched()))
     for record in study.front_records():
@@ -89,3 +98,32 @@ def test_reconstruction_layer_by_layer_keeps_within_its_share(study: Study) -> N
     judge = Judge(study.journey(), study.rescoring)
     assert judge.sequential_samples(models=1, trials=10**6) == 512
     assert judge.sequential_samples(models=10**6, trials=1) == 0
+
+
+def test_confirm_scores_a_front_that_was_not_scored_yet(study: Study, command: Command) -> None:
+    before = (study.run / FILE).read_text()
+    (study.run / FILE).unlink()
+    assert command("confirm", "r").code == 0
+    assert (study.run / FILE).read_text() == before
+    assert command("front", "r", "--json").json["scored_on"] == "held back"
+
+
+def test_the_progress_in_the_report_is_what_the_search_knew(study: Study) -> None:
+    view = View.of(study)
+    goal = study.asked.goal()
+    known = hypervolume(coordinates(goal.axes, [r.values for r in study.searched()]))
+    assert progress_figures(view)["trials"].data[0].y[-1] == pytest.approx(known)
+    assert "64 samples that no trial saw" in write_report(study, Path("r.html")).read_text()
+
+
+def test_nothing_is_held_back_where_it_is_not_wanted(
+    home: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(holdback, "ENOUGH", 100)
+    launch = "launch stripes.py:task --trials 1 --objectives accuracy,params --workers 0 --run"
+    ended = command(*launch.split(), "r", "--no-hold-back", "--json")
+    assert ended.json["scored_on"] == "all"
+    assert "held back" not in ended.err
+    assert command("confirm", "r").code == 2
+    monkeypatch.setattr(holdback, "ENOUGH", 1000)
+    assert "no validation samples are held back" in command(*launch.split(), "s").err
