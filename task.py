@@ -104,6 +104,8 @@ class Task:
         more_inputs: further inputs of one forward, for models that go another way on them.
         outputs: names (of a mapping) or positions (of a list or tuple) of the outputs that must
             keep their width; default: all.
+        survivors: let means and variances over units, wherever the model takes them, run over the
+            units that stay (see ``hierprune.inspect``).
         training: set when ``build_model`` gives an untrained model.
         data: what to call the data in everything printed.
         licence: of the data, for the card of a picked model.
@@ -124,6 +126,7 @@ class Task:
     example_inputs: Inputs | None = None
     more_inputs: Sequence[Inputs] = ()
     outputs: Sequence[str | int] | None = None
+    survivors: bool = False
     training: Training | None = None
     data: str = ""
     licence: str = ""

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ..task import Inputs, forward
 from .copies import copy_model
+from .kernels import plain_kernels
 from .tree import Cut, Group
 
 KIND = "block"
@@ -58,7 +59,7 @@ def block_inputs(model: nn.Module, example_inputs: Inputs) -> dict[str, tuple[An
         if name and any(True for _ in module.children())
     }
     try:
-        with torch.no_grad():
+        with plain_kernels():
             forward(model, copy.deepcopy(example_inputs))
     finally:
         for watch in watches.values():
@@ -80,7 +81,10 @@ class Watch:
 
     def _enter(self, module: nn.Module, args: Any, kwargs: Any) -> None:
         self.calls += 1
-        self.call = copy.deepcopy((args, kwargs))  # the module may change them in place
+        try:
+            self.call = copy.deepcopy((args, kwargs))  # the module may change them in place
+        except Exception:  # anything may be passed, also what cannot be copied
+            self.call = ((), {})
 
     def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
         first = self.call[0][0] if self.call[0] else None
@@ -108,7 +112,7 @@ def is_identity_when_zero(block: nn.Module, call: tuple[Any, Any]) -> bool:
     x = args[0].clone()
     try:
         output = zeroed(*args, **kwargs)
-    except RuntimeError:
+    except Exception:  # the user's forward may raise anything
         return False
     return bool(parameters) and torch.allclose(output, x, rtol=0, atol=1e-6)
 

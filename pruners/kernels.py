@@ -81,4 +81,27 @@ class DoublePrecision(TorchDispatchMode):
         options = dict(kwargs or {})
         if options.get("dtype") is torch.float32:
             options["dtype"] = torch.float64
+        if func.overloadpacket.__name__ == "_grouped_mm" and args[0].dtype is torch.float64:
+            return grouped_product(*args, **options)
         return func(*args, **options)
+
+
+def grouped_product(x: Tensor, matrices: Tensor, ends: Tensor, *_: Any, **__: Any) -> Tensor:
+    """Rows of ``x`` (m, k) up to ``ends[g]`` times ``matrices[g]`` (experts, k, n), any precision.
+
+    PyTorch's own kernel knows no double precision.
+    """
+    starts = [0, *ends.tolist()]
+    spans = zip(starts, starts[1:], matrices, strict=False)
+    return torch.cat([x[a:b] @ matrix for a, b, matrix in spans])
+
+
+@contextmanager
+def double_by_default() -> Iterator[None]:
+    """Tensors made without a type are of double precision, as the model beside them is."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)

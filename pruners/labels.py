@@ -141,6 +141,24 @@ def varying(layer: Tensor) -> list[int]:
     return [d for d, n in enumerate(layer.shape) if n > 1]
 
 
+def alike(a: Tensor, b: Tensor) -> bool:
+    """Whether two vectors of labels repeat theirs in the same places."""
+    own, other, pairs = distinct(a, b)
+    return own == other == pairs
+
+
+def crossed(a: Tensor, b: Tensor) -> bool:
+    """Whether every label of one vector meets every label of the other, as rows and columns do."""
+    own, other, pairs = distinct(a, b)
+    return min(own, other) > 1 and pairs == own * other
+
+
+def distinct(a: Tensor, b: Tensor) -> tuple[int, int, int]:
+    """How many labels are in one vector, in the other, and how many pairs of both."""
+    pairs = np.stack([a.numpy(), b.numpy()])
+    return len(np.unique(a)), len(np.unique(b)), np.unique(pairs, axis=1).shape[1]
+
+
 def shrink(layer: Tensor) -> Tensor:
     """The same layer with dimensions of equal labels reduced to 1."""
     for d in varying(layer):

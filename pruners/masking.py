@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
+from torch.utils._python_dispatch import TorchDispatchMode
 
 
 def faded(
@@ -84,11 +85,8 @@ class OverLiving:
     whole: Callable[..., Any]
 
     def __call__(self, x: Tensor, *args: Any, **kwargs: Any) -> Any:
-        """Gather, normalise, scatter; faded positions are zero.
-
-        What is faded is found outside PyTorch, where a check sees no comparison of the model's.
-        """
-        clear = np.abs(x.detach().cpu().numpy()) > torch.finfo(x.dtype).tiny ** 0.3
+        """Gather, normalise, scatter; faded positions are zero."""
+        clear = is_clear(x)
         alone = not any(isinstance(a, Tensor) for a in (*args, *kwargs.values()))
         for dim in dict.fromkeys((x.dim() - 1, 1)) if alone else ():
             lit = clear.any(axis=tuple(d for d in range(x.dim()) if d != dim))
@@ -97,6 +95,51 @@ class OverLiving:
                 small: Tensor = self.norm(x.index_select(dim, stay), *args, **kwargs)
                 return small.new_zeros(x.shape).index_copy(dim, stay, small)
         return self.whole(x, *args, **kwargs)
+
+
+class LivingStatistics(TorchDispatchMode):
+    """Means, variances and standard deviations over the positions that are not faded."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Any,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """One operation."""
+        if func.overloadpacket.__name__ in STATISTICS and args[0].is_floating_point():
+            dims = args[1] if len(args) > 1 else (kwargs or {}).get("dim")
+            args = (living(args[0], dims), *args[1:])
+        return func(*args, **(kwargs or {}))
+
+
+STATISTICS = frozenset({"mean", "var", "std", "var_mean", "std_mean"})
+
+
+def living(x: Tensor, dims: Sequence[int] | int | None) -> Tensor:
+    """The tensor without those positions of ``dims`` (of all, if none is given) that are faded.
+
+    What is faded is almost nothing everywhere; zeros everywhere are the model's own.
+    """
+    given = [dims] if isinstance(dims, int) else dims or range(x.dim())
+    for dim in (d % x.dim() for d in given):
+        rest = tuple(d for d in range(x.dim()) if d != dim)
+        nothing = (x == 0).cpu().numpy().all(axis=rest)
+        stay = np.flatnonzero(is_clear(x).any(axis=rest) | nothing)
+        if 0 < len(stay) < x.shape[dim]:
+            x = x.index_select(dim, torch.from_numpy(stay).to(x.device))
+    return x
+
+
+def is_clear(x: Tensor) -> np.ndarray:
+    """Where a tensor is not faded, found outside PyTorch, where a check sees no comparison."""
+    clear: np.ndarray = np.abs(x.detach().cpu().numpy()) > torch.finfo(x.dtype).tiny ** 0.3
+    return clear
 
 
 def survivors_only(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,10 +18,12 @@ from torch.utils._pytree import tree_map
 
 from ..task import Inputs, forward
 from .copies import copy_model
-from .kernels import DoublePrecision, plain_kernels
+from .kernels import DoublePrecision, double_by_default, plain_kernels
+from .masking import LivingStatistics
 from .rules.state import tensors
 from .surgery import cut, mask, named_tensors
 from .tree import Group, ModelTree
+from .ways import Steps
 
 TOLERANCE = 1e-8
 """Relative to the largest output: exact cuts were seen to differ by 1e-15, wrong ones by 1e-5."""
@@ -48,6 +51,7 @@ class Oracle:
         examples: what one forward takes, several times; floating-point tensors are redrawn.
         chosen: picks the outputs that must keep their shape and values out of what a forward gives.
         seed: of everything random.
+        survivors: whether statistics over units run over those that stay.
     """
 
     def __init__(
@@ -56,7 +60,9 @@ class Oracle:
         examples: Sequence[Inputs],
         chosen: Callable[[Any], Any] = lambda outputs: outputs,
         seed: int = 0,
+        survivors: bool = False,
     ) -> None:
+        self.survivors = survivors
         self.generator = torch.Generator().manual_seed(seed)
         self.model = randomized(copy_model(model).double().eval(), self.generator)
         self.examples = [randomized_inputs(inputs, self.generator) for inputs in examples]
@@ -78,6 +84,12 @@ class Oracle:
         hollow = copy_model(self.model, empty)
         return self.model if isinstance(self.attempt(hollow), str) else hollow
 
+    def statistics(self) -> AbstractContextManager[Any]:
+        """How the masked model computes means and variances."""
+        if not self.survivors:
+            return nullcontext()
+        return LivingStatistics()  # type: ignore[no-untyped-call]
+
     def choice(self, n: int) -> int:
         """A random number below ``n``."""
         return int(torch.randint(n, (), generator=self.generator))
@@ -97,12 +109,19 @@ class Oracle:
         result = self.attempt(cut(self.hollow, tree, keep, share=True))
         return result if isinstance(result, str) else ""
 
+    def steps(self, tree: ModelTree, keep: Mapping[str, Sequence[int]]) -> Counter[str] | str:
+        """How often which operation runs in the model cut to ``keep``, or its error."""
+        small = cut(self.hollow, tree, keep, share=True)
+        with Steps() as steps:
+            result = self.attempt(small)
+        return result if isinstance(result, str) else steps.counts
+
     def fault(self, tree: ModelTree, keep: Mapping[str, Sequence[int]]) -> str:
         """What is wrong with the model cut to ``keep``; empty when nothing is."""
         small = self.answer(cut(self.model, tree, keep, share=True))
         if isinstance(small, str):
             return small
-        with plain_kernels():
+        with plain_kernels(), self.statistics():
             masked = self.answer(mask(self.model, tree, keep, share=True))
         return masked if isinstance(masked, str) else disagreement(small, masked)
 
@@ -111,7 +130,7 @@ class Oracle:
         small = self.answer(cut(self.model, tree, keep, share=True), training=True)
         if isinstance(small, str):
             return small if self.trains else ""
-        with plain_kernels():
+        with plain_kernels(), self.statistics():
             masked = self.answer(mask(self.model, tree, keep, share=True), training=True)
             if isinstance(masked, str) or not (fault := disagreement(small, masked)):
                 return ""
@@ -132,7 +151,13 @@ class Oracle:
         device = next((p.device for p in model.parameters()), torch.device("cpu"))
         made = device if device.type == "meta" else nullcontext()
         try:
-            with torch.no_grad(), torch.random.fork_rng(devices=[]), double, made:
+            with (
+                torch.no_grad(),
+                double_by_default(),
+                torch.random.fork_rng(devices=[]),
+                double,
+                made,
+            ):
                 torch.manual_seed(seed)
                 examples = [moved(inputs, device) for inputs in self.examples]
                 outputs = [forward(model, inputs) for inputs in examples]

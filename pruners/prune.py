@@ -140,6 +140,7 @@ def prune(
     budget: str = "units",
     calibration: Iterable[Batch | Inputs] | None = None,
     loss: Callable[[Any, Any], Tensor] | None = None,
+    tree: ModelTree | None = None,
 ) -> PrunedModel:
     """Prune a model in one call.
 
@@ -156,6 +157,7 @@ def prune(
         calibration: a few training batches, ``(inputs, targets)`` or inputs alone; with them layers
             are reconstructed and BatchNorm statistics re-estimated. Use a few hundred samples.
         loss: ``loss(outputs, targets)`` for the criterion ``"taylor"``.
+        tree: what can be pruned, from :func:`hierprune.inspect` with options of its own.
 
     Raises:
         UsageError: an unknown name, a density out of range, nothing to prune, or a criterion that
@@ -165,7 +167,7 @@ def prune(
         granularity=granularity, criterion=criterion, allocation=allocation, budget=budget
     )
     batches = tuple(as_batch(b) for b in calibration or ())
-    tree = find_tree(model, example_inputs)
+    tree = tree or find_tree(model, example_inputs)
     data = Calibration(batches, loss)
     statistics = input_statistics(model, data) if batches else {}
     dense = Dense(copy_model(model).eval(), tree, data, statistics)

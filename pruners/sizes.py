@@ -13,7 +13,7 @@ STORED: tuple[tuple[type[nn.Module], frozenset[str]], ...] = (
     (_NormBase, frozenset({"num_features"})),
     (nn.LayerNorm, frozenset({"normalized_shape"})),
     (nn.RMSNorm, frozenset({"normalized_shape"})),
-    (nn.GroupNorm, frozenset({"num_channels", "num_groups"})),
+    (nn.GroupNorm, frozenset({"num_channels"})),
     (nn.Embedding, frozenset({"num_embeddings", "embedding_dim"})),
     (nn.PReLU, frozenset({"num_parameters"})),
     (nn.RNNBase, frozenset({"input_size", "hidden_size", "proj_size", "num_layers"})),
@@ -60,6 +60,8 @@ def update_sizes(dense: nn.Module, small: nn.Module) -> None:
             update_attention(new)
         elif isinstance(new, nn.Transformer):
             update_transformer(new)
+        elif isinstance(new, nn.TransformerEncoder):
+            update_encoder(old, new)
         elif isinstance(new, _NormBase | nn.LayerNorm | nn.RMSNorm | nn.GroupNorm):
             update_norm(new)
         else:
@@ -118,6 +120,13 @@ def update_attention(module: nn.MultiheadAttention) -> None:
         else (module.q_proj_weight, module.k_proj_weight, module.v_proj_weight)
     )
     module.embed_dim, module.kdim, module.vdim = query.shape[1], key.shape[1], value.shape[1]
+
+
+def update_encoder(old: nn.Module, new: nn.TransformerEncoder) -> None:
+    """No nested tensors once it was cut: their kernel knows no odd number of heads."""
+    shapes = ([p.shape for p in module.parameters()] for module in (old, new))
+    if next(shapes) != next(shapes):
+        new.use_nested_tensor = False
 
 
 def update_transformer(module: nn.Transformer) -> None:

@@ -66,6 +66,7 @@ def build_tree(
     more_inputs: Sequence[Inputs] = (),
     outputs: Sequence[str | int] | None = None,
     seconds: float = float("inf"),
+    survivors: bool = False,
 ) -> ModelTree:
     """Everything of ``model`` that can be pruned, in the order of its forward pass.
 
@@ -81,6 +82,9 @@ def build_tree(
             keep their width; by default all.
         seconds: after so much time operations are taken as unknown and checks as failed, so
             that what was found until then is given.
+        survivors: let means, variances and standard deviations over units (weight standardisation,
+            attention over channels) run over the units that stay. A cut then computes exactly that,
+            which is not what the dense model with units switched off gives.
 
     Raises:
         UsageError: a model whose forward cannot be followed.
@@ -89,14 +93,23 @@ def build_tree(
     deadline = time.monotonic() + seconds
     examples = woken(model, [example_inputs, *more_inputs])
     chosen = partial(choose, outputs)
-    scout = run(model, examples, chosen, TraceState(UnitSpace(unite=False), deadline=deadline))
-    state = TraceState(UnitSpace(), rows=head_rows(scout.state), deadline=deadline)
+    scout = run(
+        model,
+        examples,
+        chosen,
+        TraceState(UnitSpace(unite=False), deadline=deadline, survivors=survivors),
+    )
+    state = TraceState(
+        UnitSpace(), rows=head_rows(scout.state), deadline=deadline, survivors=survivors
+    )
     traced = run(model, examples, chosen, state)
     settle_grids(traced.state)
     freeze_unused(traced)
     tree, claims = group_units(model, traced.state, traced.sources)
     if verify and tree.groups:
-        tree = Verification(Oracle(model, examples, chosen), tree, claims, deadline).run()
+        tree = Verification(
+            Oracle(model, examples, chosen, survivors=survivors), tree, claims, deadline
+        ).run()
     tree = mark_readers(tree, find_uses(model, example_inputs))
     return replace(tree, blocks=find_blocks(model, example_inputs))
 
@@ -140,7 +153,8 @@ class FunctionNames(TorchFunctionMode):
         self.state.function = getattr(func, "__name__", "")
         if self.state.function in LEAVING and isinstance(args[0], Tensor):
             self.state.operation = self.state.function
-            self.state.freeze(self.state.layers(args[0]), "read by code that is not PyTorch's")
+            read = [*self.state.layers(args[0]), *self.state.deferred(args[0])]
+            self.state.freeze(read, "read by code that is not PyTorch's")
         return func(*args, **(kwargs or {}))
 
 

@@ -44,6 +44,7 @@ def find_tree(
     more_inputs: Sequence[Inputs] = (),
     outputs: Sequence[str | int] | None = None,
     seconds: float = float("inf"),
+    survivors: bool = False,
 ) -> ModelTree:
     """What can be pruned in ``model``: traced and verified, or as it was found before.
 
@@ -54,18 +55,27 @@ def find_tree(
         outputs: names (of a mapping) or positions (of a list or tuple) of the outputs that must
             keep their width; by default all.
         seconds: after so much time what was found until then is given, and not kept for later.
+        survivors: let means, variances and standard deviations over units (weight standardisation,
+            attention over channels) run over the units that stay; other numbers than those of the
+            dense model with units switched off, but exactly those of the smaller architecture.
 
     Raises:
         UsageError: a model whose forward cannot be followed.
     """
     require_traceable(model)
     asked = [example_inputs, *more_inputs, *(("outputs", *outputs) if outputs is not None else ())]
+    asked += ["survivors"] if survivors else []
     file = default_cache() / "trees" / f"{architecture_sha256(model, asked)}.json"
     with suppress(OSError, ValueError, KeyError, TypeError):
         return ModelTree.from_json(json.loads(file.read_text()))
     start = time.monotonic()
     tree = build_tree(
-        model, example_inputs, more_inputs=more_inputs, outputs=outputs, seconds=seconds
+        model,
+        example_inputs,
+        more_inputs=more_inputs,
+        outputs=outputs,
+        seconds=seconds,
+        survivors=survivors,
     )
     if time.monotonic() - start < seconds:
         with suppress(OSError):  # a cache that cannot be written costs time, not the result
@@ -75,7 +85,13 @@ def find_tree(
 
 def task_tree(task: Task, model: nn.Module) -> ModelTree:
     """What can be pruned in a model of this task."""
-    return find_tree(model, task.example(), more_inputs=task.more_inputs, outputs=task.outputs)
+    return find_tree(
+        model,
+        task.example(),
+        more_inputs=task.more_inputs,
+        outputs=task.outputs,
+        survivors=task.survivors,
+    )
 
 
 def keep(file: Path, tree: ModelTree) -> None:

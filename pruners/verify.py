@@ -18,6 +18,7 @@ from .attributes import Claim, renamed, resolve
 from .bundles import bundle, candidates
 from .oracle import Oracle
 from .tree import Attribute, Excluded, Group, ModelTree
+from .ways import equal_sizes
 
 DENSITIES = ((0.0, 0.25), (0.25, 0.5), (0.5, 0.75), (1.0, 1.0))
 """Ranges that every group goes through in an order of its own: equal densities would hide
@@ -121,6 +122,16 @@ class Verification:
                 fault = self.oracle.fault_in_training(tree, keep)
             if fault:
                 return Finding(fault, keep)
+        return self.coincidence(groups, tree)
+
+    def coincidence(self, groups: Sequence[Group], tree: ModelTree) -> Finding:
+        """A fault that shows where sizes that differ in the dense model are equal."""
+        usual = self.oracle.steps(tree, {}) if groups else ""
+        for size, keep in equal_sizes(tree, groups) if groups else ():
+            if self.late:
+                return Finding(LATE, {})
+            if self.oracle.steps(tree, keep) != usual and (fault := self.oracle.fault(tree, keep)):
+                return Finding(f"where sizes are equal ({size}): {fault}", keep)
         return Finding("", {})
 
     def check(self, group: Group, fault_of: Callable[[ModelTree, Keep], str]) -> None:
@@ -170,7 +181,7 @@ class Verification:
 
     def repeats(self, groups: Sequence[Group], found: Finding) -> bool:
         """Whether some of the groups of a finding still fail at the widths that it had."""
-        keep = {g.name: found.keep[g.name] for g in groups}
+        keep = {g.name: found.keep[g.name] for g in groups if g.name in found.keep}
         fault = self.oracle.fault(self.tree, keep) or self.oracle.fault_in_training(self.tree, keep)
         return bool(fault)
 

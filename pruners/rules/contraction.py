@@ -7,12 +7,13 @@ is tied to that of the other; the remaining dimensions keep their units.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import product as all_pairs
 
 from torch import Tensor
 
 from ..labels import Layers, along, varying
-from .registry import rule
+from .registry import UnknownCaseError, rule
 from .state import Call, TraceState
 
 UNMATCHED = "multiplied with a tensor that has no units there"
@@ -33,7 +34,32 @@ def addmm(state: TraceState, call: Call) -> list[Layers]:
     return [state.merge([(call.out, result), (bias, state.layers(bias))], call.out.dim())]
 
 
-@rule("mv dot")
+@rule("_grouped_mm")
+def grouped_mm(state: TraceState, call: Call) -> list[Layers]:
+    """Rows (m, k), each times the matrix of its expert, (experts, k, n)."""
+    x, experts = call.inputs[:2]
+    if x.dim() != 2 or experts.dim() != 3 or call.arguments.get("bias") is not None:
+        raise UnknownCaseError("grouped_mm of another form")
+    state.freeze([la for la in state.layers(experts) if la.shape[0] > 1], "picked by number")
+    for tensor in call.inputs[2:]:
+        state.freeze(state.layers(tensor), "used as an index")
+    own = [la.squeeze(0) for la in state.layers(experts) if la.shape[0] == 1]
+    layers = contract(state, (x, state.layers(x)), (experts[0], own))
+    state.count(experts, x.numel() * experts.shape[-1])
+    state.produce(experts, "neuron", [la for la in own if la.shape[-1] > 1])
+    return [layers]
+
+
+@rule("_sparse_addmm")
+def sparse_product(state: TraceState, call: Call) -> list[Layers]:
+    """A sparse matrix (m, k), such as the edges of a graph, times (k, n)."""
+    bias, x = call["self"], call["mat2"]
+    state.freeze([la for la in state.layers(x) if la.shape[0] > 1], UNMATCHED)
+    result = tuple(la for la in state.layers(x) if la.shape[0] == 1)
+    return [state.merge([(call.out, result), (bias, state.layers(bias))], 2)]
+
+
+@rule("mv dot vdot")
 def mv(state: TraceState, call: Call) -> list[Layers]:
     """A product with a vector."""
     a, b = call.inputs
@@ -73,14 +99,25 @@ def contract(state: TraceState, first: Operand, second: Operand) -> Layers:
     b_inner = [lb for lb in state.units.settle(b_layers) if lb.shape[-2] > 1]
     if not a_inner or not b_inner:
         state.freeze([*a_inner, *b_inner], UNMATCHED)
-    for la in a_inner:
-        for lb in b_inner:
-            state.units.tie(la.unsqueeze(-1), lb.unsqueeze(-3))
+    for la, lb in meetings(state, a_inner, b_inner):
+        state.units.tie(la.unsqueeze(-1), lb.unsqueeze(-3))
     left = tuple(la for la in end(state, a_layers, -1) if varying(la))
     right = tuple(lb for lb in end(state, b_layers, -2) if varying(lb))
     if a.dim() < 3:
-        return state.unite([*left, *right])
+        return state.combine(left, right)
     return state.merge([(a.narrow(-1, 0, 1), left), (b.narrow(-2, 0, 1), right)], a.dim())
+
+
+def meetings(
+    state: TraceState, a_inner: Sequence[Tensor], b_inner: Sequence[Tensor]
+) -> Iterable[tuple[Tensor, Tensor]]:
+    """Layers of (b?, m, k) and (b?, k, n) that are tied along k: all with all, or matched pairs."""
+    if not a_inner or not b_inner:
+        return []
+    rank = a_inner[0].dim()
+    pairs = state.partners(a_inner, b_inner, rank - 1, rank - 2)
+    settled = state.units.settle(a_inner), state.units.settle(b_inner)
+    return pairs or all_pairs(*settled)
 
 
 def follow(state: TraceState, a_layers: Sequence[Tensor], b_layers: Sequence[Tensor]) -> None:

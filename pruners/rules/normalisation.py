@@ -31,10 +31,21 @@ def group_norm(state: TraceState, call: Call) -> list[Layers]:
         if varying(layer) != [1]:
             state.units.freeze(layer, "group_norm over units laid out in space")
         else:
-            state.units.tie_along(unflatten(layer, 1, (call["group"], -1)), [1])
+            keep_groups_even(state, unflatten(layer, 1, (call["group"], -1)))
     if call["weight"] is None and not state.normalising:
         state.freeze(state.layers(call.x), "normalised over units outside a module called a norm")
     return [per_channel(state, call)] + [()] * (len(call.outputs) - 1)
+
+
+def keep_groups_even(state: TraceState, folded: Tensor) -> None:
+    """Groups that are units as a whole (heads) go one by one, else all lose the same positions.
+
+    ``folded`` has the shape (1, groups, positions, 1, ...).
+    """
+    if bool((folded == folded.narrow(2, 0, 1)).all()):
+        state.visit(folded, [folded.narrow(2, 0, 1)])
+    else:
+        state.units.tie_along(folded, [1])
 
 
 def per_channel(state: TraceState, call: Call) -> Layers:

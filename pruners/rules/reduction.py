@@ -31,10 +31,10 @@ def reduce(state: TraceState, call: Call) -> list[Layers]:
     if state.normalising:
         state.visit(call.x, state.layers(call.x))
     dims = reduced_dims(call)
-    if call.out.dim() == 0 and call.name != "sum":
-        state.defer(call.out, state.layers(call.x))
-        return [()] * len(call.outputs)
-    kept = [reduce_layer(state, call, layer, dims) for layer in state.layers(call.x)]
+    ended = [la for la in state.layers(call.x) if varying(la) == mixed_dims(la, dims)]
+    if not allowed(state, call):
+        wait(state, call, ended)
+    kept = [whole_rows(state, la, dims) for la in others(state.layers(call.x), ended)]
     stay = [d for d in range(call.x.dim()) if d not in dims]
     layers = [la for la in kept if varying(la)]
     if not call.arguments.get("keepdim"):
@@ -50,18 +50,31 @@ def reduced_dims(call: Call) -> list[int]:
     return [d % max(call.x.dim(), 1) for d in ([given] if isinstance(given, int) else given)]
 
 
-def reduce_layer(state: TraceState, call: Call, layer: Tensor, dims: Sequence[int]) -> Tensor:
-    """The layer with ``dims`` reduced to 1."""
-    mixed = [d for d in dims if layer.shape[d] > 1]
-    if not mixed:
-        return layer
-    if not allowed(state, call):
-        state.units.freeze(layer, f"{call.name} over units")
-    elif varying(layer) != mixed:
-        return state.units.tie_along(layer, mixed)
-    for d in mixed:
-        layer = layer.narrow(d, 0, 1)
-    return layer
+def mixed_dims(layer: Tensor, dims: Sequence[int]) -> list[int]:
+    """Those of ``dims`` along which a layer varies."""
+    return [d for d in dims if layer.shape[d] > 1]
+
+
+def wait(state: TraceState, call: Call, layers: Sequence[Tensor]) -> None:
+    """Fix units that a result mixes as soon as it is used; attention weights often never are."""
+    if call.name == "sum":  # a count may be read into Python, where it decides
+        state.freeze(layers, "units are counted")
+    if call.name in ("argmax", "argmin") or len(call.outputs) > 1:
+        state.freeze(layers, f"{call.name} over units")  # so may the number of a unit
+    for out in call.outputs if layers else ():
+        state.defer(out, tuple(layers), f"{call.name} over units")
+
+
+def others(layers: Sequence[Tensor], ended: Sequence[Tensor]) -> list[Tensor]:
+    """The layers that are not in ``ended``."""
+    return [la for la in layers if not any(la is gone for gone in ended)]
+
+
+def whole_rows(state: TraceState, layer: Tensor, dims: Sequence[int]) -> Tensor:
+    """A layer that varies along other dimensions too: what is mixed goes together."""
+    mixed = mixed_dims(layer, dims)
+    state.attend([(layer, d) for d in mixed[:1]])
+    return state.units.tie_along(layer, mixed)
 
 
 def allowed(state: TraceState, call: Call) -> bool:

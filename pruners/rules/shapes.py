@@ -78,12 +78,16 @@ def as_strided(state: TraceState, call: Call) -> list[Layers]:
     """Any regular walk over the storage; known where the tensor is contiguous."""
     if tuple(call["size"]) == tuple(call.x.shape):
         return [state.layers(call.x)]
-    if call.name == "as_strided_" or not call.x.is_contiguous() or call.x._base is not None:
+    size, stride = call["size"], call["stride"]
+    given = call["storage_offset"]
+    start = 0 if given is None else given - call.x.storage_offset()
+    last = start + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+    inside = start >= 0 and last < call.x.numel()
+    if call.name == "as_strided_" or not call.x.is_contiguous() or not inside:
         raise UnknownCaseError("as_strided of a view")
-    size, stride, offset = call["size"], call["stride"], call["storage_offset"]
     return [
         tuple(
-            layer.expand(call.x.shape).contiguous().as_strided(size, stride, offset or 0)
+            layer.expand(call.x.shape).contiguous().as_strided(size, stride, start)
             for layer in state.layers(call.x)
         )
     ]

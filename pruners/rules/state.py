@@ -11,13 +11,15 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from ..labels import Layers, UnitSpace, pad_rank, varying
+from ..labels import Layers, UnitSpace, alike, crossed, pad_rank, varying
 
 MAX_COMPARED = 4_000_000
 """Larger unlabelled operands are not searched for being constant: they fix what meets them."""
 COMPARISONS = {"gt", "ge", "lt", "le", "eq", "ne", "logical_not", "isnan", "isinf", "isfinite"}
-READERS = {"_local_scalar_dense", "is_nonzero", "detach", "alias"}
+READERS = {"_local_scalar_dense", "is_nonzero"}
 """What a decision of the Python code needs; anything else puts the value into the model."""
+PASSING = COMPARISONS | {"detach", "alias"}
+"""What gives a value that waits as the one it was made of."""
 
 
 MAX_LABELS = 2**26
@@ -101,6 +103,7 @@ class TraceState:
     Attributes:
         units: the union-find.
         samples: batch size of the example inputs.
+        survivors: whether statistics over units may run over those that stay, wherever they are.
         modules: names of the modules that are running, innermost last.
         operation: name of the current ATen call.
         function: name of the function of PyTorch's Python interface that it is part of.
@@ -120,6 +123,7 @@ class TraceState:
 
     units: UnitSpace
     samples: int = 1
+    survivors: bool = False
     modules: list[str] = field(default_factory=list)
     in_norm: list[bool] = field(default_factory=list)
     operation: str = ""
@@ -139,15 +143,17 @@ class TraceState:
     _layers: MutableMapping[Tensor, tuple[int, Layers]] = field(
         default_factory=WeakTensorKeyDictionary
     )
-    _deferred: MutableMapping[Tensor, Layers] = field(default_factory=WeakTensorKeyDictionary)
+    _deferred: MutableMapping[Tensor, tuple[Layers, str]] = field(
+        default_factory=WeakTensorKeyDictionary
+    )
     _origins: MutableMapping[Tensor, dict[str, int]] = field(
         default_factory=WeakTensorKeyDictionary
     )
 
     @property
     def normalising(self) -> bool:
-        """Whether the innermost running module is called a norm."""
-        return bool(self.in_norm) and self.in_norm[-1]
+        """Whether the innermost running module is called a norm, or all are taken for one."""
+        return self.survivors or (bool(self.in_norm) and self.in_norm[-1])
 
     def layers(self, tensor: Tensor) -> Layers:
         """The settled layers of a tensor."""
@@ -188,24 +194,24 @@ class TraceState:
                 if out not in self._origins:
                     self._origins[out] = {k: n for origin in known for k, n in origin.items()}
 
-    def defer(self, tensor: Tensor, layers: Layers) -> None:
+    def defer(self, tensor: Tensor, layers: Layers, reason: str) -> None:
         """Fix these units as soon as ``tensor`` is used for more than a comparison."""
-        self._deferred[tensor] = layers
+        self._deferred[tensor] = layers, reason
 
     def use(self, call: Call) -> None:
         """Fix what was deferred, unless this call only compares it or reads it into Python."""
         for tensor in call.inputs:
-            layers = self._deferred.get(tensor)
+            layers, reason = self._deferred.get(tensor, ((), ""))
             if not layers or call.name in READERS:
                 continue
-            if call.name in COMPARISONS:
-                self.defer(call.out, layers)
+            if call.name in PASSING:
+                self.defer(call.out, layers, reason)
             else:
-                self.freeze(layers, "a statistic over units is used")
+                self.freeze(layers, reason)
 
     def deferred(self, tensor: Tensor) -> Layers:
         """What waits for the use of a tensor."""
-        return self._deferred.get(tensor, ())
+        return self._deferred.get(tensor, ((), ""))[0]
 
     def freeze(self, layers: Iterable[Tensor], reason: str) -> None:
         """Fix every unit of these layers."""
@@ -267,19 +273,79 @@ class TraceState:
             for j, (tensor, theirs) in enumerate(padded):
                 if i != j and tensor is not None:
                     self._meet(own, tensor, theirs)
-        return self.unite([layer for _, layers in padded for layer in layers])
+        united: Layers = ()
+        for _, layers in padded:
+            united = self.combine(united, layers)
+        return united
 
     def unite(self, layers: Sequence[Tensor]) -> Layers:
         """Layers of one tensor, tied where they vary along the same dimension."""
-        united: list[Tensor] = []
-        for layer in self.units.settle(layers):
+        united: Layers = ()
+        for layer in layers:
+            united = self.combine(united, [layer])
+        return united
+
+    def combine(self, first: Sequence[Tensor], second: Sequence[Tensor]) -> Layers:
+        """Layers of two operands, tied where they vary along the same dimension.
+
+        Those of one operand may share a dimension (rows and columns of what was flattened).
+        """
+        first, second = self.units.settle(first), self.units.settle(second)
+        for dim in {d for layer in (*first, *second) for d in varying(layer)}:
+            if pairs := self.partners(first, second, dim):
+                second = tuple(la for la in second if not any(la is b for _, b in pairs))
+                for a, b in pairs:
+                    self.units.tie(a, b)
+        return self.meet(self.units.settle(first), self.units.settle(second))
+
+    def meet(self, first: Sequence[Tensor], second: Sequence[Tensor]) -> Layers:
+        """Every layer of ``second`` tied to those of ``first`` with which it shares a dimension."""
+        united, others = list(first), list[Tensor]()
+        for layer in second:
             dims = set(varying(layer))
             meets = [k for k, other in enumerate(united) if dims & set(varying(other))]
             for k in meets:
                 self.units.tie(united[k], layer)
                 layer = torch.where(united[k] > 0, united[k], layer)
-            united = [other for k, other in enumerate(united) if k not in meets] + [layer]
-        return self.units.settle(united)
+            united = [other for k, other in enumerate(united) if k not in meets]
+            (united if meets else others).append(layer)
+        return self.units.settle([*united, *others])
+
+    def partners(
+        self, first: Sequence[Tensor], second: Sequence[Tensor], dim: int, other: int | None = None
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Pairs of layers that repeat their units alike, where several share a dimension.
+
+        Where they do not match one to one, rows and columns cannot both stay free: the fewer are
+        fixed, and there are no pairs.
+
+        Args:
+            first: layers of one operand.
+            second: of another.
+            dim: dimension of the first.
+            other: dimension of the second, if it is another one.
+        """
+        ours = [la for la in first if la.shape[dim] > 1]
+        theirs = [lb for lb in second if lb.shape[dim if other is None else other] > 1]
+        grids = any(len(varying(layer)) > 1 for layer in (*ours, *theirs))
+        if max(len(ours), len(theirs)) < 2 or not ours or not theirs or grids:
+            return []
+        pairs: list[tuple[Tensor, Tensor]] = []
+        for a in ours:
+            left = [b for b in theirs if not any(b is taken for _, taken in pairs)]
+            pairs += [(a, b) for b in left if alike(a.reshape(-1), b.reshape(-1))][:1]
+        if len(pairs) == len(ours) == len(theirs):
+            return pairs
+        for side in (ours, theirs):
+            self.thin(side)
+        return []
+
+    def thin(self, layers: Sequence[Tensor]) -> None:
+        """Of layers that cross like rows and columns, fix those with fewer units."""
+        ordered = sorted(layers, key=lambda la: len(la.unique()))
+        for k, layer in enumerate(ordered):
+            if any(crossed(layer.reshape(-1), wider.reshape(-1)) for wider in ordered[k + 1 :]):
+                self.units.freeze(layer, "flattened together with others")
 
     def _meet(self, layers: Sequence[Tensor], other: Tensor, theirs: Sequence[Tensor]) -> None:
         known = {d for layer in theirs for d in varying(layer)}

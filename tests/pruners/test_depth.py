@@ -97,3 +97,28 @@ def test_unknown_blocks_are_refused(net: Net) -> None:
 def test_influence_ranks_blocks_alone(net: Net) -> None:
     with pytest.raises(UsageError, match="influence"):
         hierprune.prune(net, X, 0.5, criterion="influence", calibration=[X])
+
+
+class Fussy(nn.Module):
+    """A residual block that takes what cannot be copied, and cannot stand zeros."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(4, 4))
+
+    def forward(self, x: Tensor, log: object = None) -> Tensor:
+        if not float(self.body[0].weight.abs().sum()):
+            raise TypeError("no weights")
+        return x + self.body(x)
+
+
+def test_blocks_that_cannot_be_tried_are_left_out() -> None:
+    class Outer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.fc = Fussy(), Fussy(), nn.Linear(4, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc(self.b(self.a(x), (n for n in range(3))))
+
+    assert find_blocks(Outer(), torch.randn(2, 4)) == ()

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hierprune.pruners.labels import UnitSpace, along, shrink, unflatten, widen
+from hierprune.pruners.labels import UnitSpace, alike, along, crossed, shrink, unflatten, widen
 
 PAIRS = st.lists(st.tuples(st.integers(1, 12), st.integers(1, 12)), max_size=20)
 
@@ -84,3 +84,11 @@ def test_layer_helpers():
     assert unflatten(layer, 1, (2, 3))[0, :, :, 0].tolist() == [[1, 2, 3], [4, 5, 6]]
     assert widen(layer, (4, 6, 5), [2]).shape == (1, 6, 5)
     assert torch.equal(shrink(layer.expand(4, 6, 5)), layer)
+
+
+def test_rows_and_columns_of_what_was_flattened_cross():
+    rows, columns = torch.arange(1, 4).repeat_interleave(2), torch.arange(4, 6).repeat(3)
+    assert crossed(rows, columns)
+    assert not crossed(rows, rows + 10)
+    assert alike(rows, rows + 10)
+    assert not alike(rows, columns)

@@ -14,6 +14,7 @@ HARMLESS = {
     "averages_kept": 2,
     "sparse_experts": 1,
     "groups_that_do_not_divide": 1,
+    "projected_where_shapes_differ": 1,
 }
 """Groups that must be found all the same."""
 

@@ -107,3 +107,14 @@ def test_what_was_found_in_time_is_given_but_not_kept(cache: Path) -> None:
     assert not tree.groups
     assert "time limit" in " ".join(e.reason for e in tree.excluded)
     assert [g.name for g in find_tree(Net(), torch.randn(2, 4)).groups] == ["a"]
+
+
+def test_statistics_over_survivors_are_asked_for_by_the_task(cache: Path) -> None:
+    class Gated(Net):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = self.a(x)
+            return self.b(torch.relu(y) * torch.sigmoid(y.mean(1, keepdim=True)))
+
+    task = Task("gated", Gated, (), (), (), example_inputs=torch.randn(2, 4))
+    assert not task_tree(task, Gated()).groups
+    assert [g.name for g in task_tree(replace(task, survivors=True), Gated()).groups] == ["a"]

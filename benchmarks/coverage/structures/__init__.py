@@ -1,6 +1,6 @@
 """Hand-written structures: small networks that show the many ways to write a model."""
 
-from . import attention, channels, convolutional, plumbing, recurrent, traps
+from . import attention, channels, convolutional, plumbing, recurrent, traps, unusual
 from .registry import STRUCTURES, TRAPS, Structure, Trap
 
 __all__ = [
@@ -14,4 +14,5 @@ __all__ = [
     "plumbing",
     "recurrent",
     "traps",
+    "unusual",
 ]

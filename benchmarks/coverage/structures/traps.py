@@ -244,6 +244,21 @@ class literal_view(nn.Module):  # noqa: N801
 
 
 @trap(image)
+class projected_where_shapes_differ(nn.Module):  # noqa: N801
+    """Once both sides were cut to the same width, the dense model's projection is skipped."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.a, self.b = conv_bn(3, 8), conv_bn(8, 16), conv_bn(16, 16)
+        self.project, self.head = nn.Conv2d(8, 16, 1), head(16)
+
+    def forward(self, x):
+        x = self.stem(x)
+        y = self.b(self.a(x))
+        return self.head(y + (x if x.shape == y.shape else self.project(x)))
+
+
+@trap(image)
 class broadcast_over_space(nn.Module):  # noqa: N801
     """As many channels as columns: the gate is added along the wrong one of them."""
 
