@@ -2,7 +2,8 @@
 
     python -m hierprune.benchmarks.lenet5.table ROWS.jsonl [--picture FILE.svg]
 
-Prints Markdown: means over the seeds, and the standard deviation where there are several.
+Prints Markdown: means over the seeds, and the standard deviation where there are several; then
+whether cut networks beat the same ones trained from scratch.
 """
 
 from __future__ import annotations
@@ -34,6 +35,26 @@ def lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for point in POINTS:
         cells = cells_of(point, [r for r in rows if r["point"] == point.name])
         yield f"| {point.name} | " + " | ".join(cells) + " |"
+
+
+def verdicts(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A sentence for every cut network that stands beside one from scratch, on the same seeds."""
+    for point in POINTS:
+        pairs = [
+            (own["accuracy"], other["accuracy"])
+            for own in rows
+            for other in rows
+            if own["point"] == point.name
+            and other["point"] == f"{point.name}, from scratch"
+            and own["seed"] == other["seed"]
+        ]
+        if pairs:
+            own, other = (statistics.mean(side) for side in zip(*pairs, strict=True))
+            verdict = "beats" if own > other else "does **not** beat"
+            yield (
+                f"- {point.name}: the cut network {verdict} the one from scratch, "
+                f"{own:.2%} against {other:.2%} ({len(pairs)} seeds)."
+            )
 
 
 def cells_of(point: Point, own: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -72,7 +93,8 @@ def draw(rows: Sequence[Mapping[str, Any]], file: Path) -> None:
     for name, place in LITERATURE.items():
         axes.annotate(name, place, fontsize=8, color="grey")
     axes.set(xscale="log", xlabel="times fewer parameters", ylabel="test accuracy [%]")
-    axes.legend()
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
     figure.savefig(file, bbox_inches="tight")
 
 
@@ -83,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--picture", type=Path)
     given = parser.parse_args(arguments)
     rows = read(given.rows)
-    print("\n".join(lines(rows)))
+    print("\n".join([*lines(rows), "", *verdicts(rows)]))
     if given.picture is not None:
         draw(rows, given.picture)
 
