@@ -20,6 +20,7 @@ from ..distil import Distillation
 from ..plan import PruningPlan
 from ..precision import PRECISIONS, Precision, forward_in, lay_out
 from ..training import LossOf, batch_loss, count_batches, descend, make_optimizer
+from .choosers import Choice
 from .curves import Schedule, schedule
 from .learned import Learned
 from .shape import Cuts, Masks, Shape, begin, restored
@@ -192,18 +193,24 @@ class Course:
 
     def beginning(self) -> Shape:
         """The model before any training."""
-        example, choice = self.task.example(), self.curve.choice
-        if choice is not None and self.target.granularity != "block":
+        example, choice = self.task.example(), self.choice
+        if choice is not None:
             return Learned.begin(self.dense, self.target, example, choice)
         return begin(self.dense, self.target, example, self.densities(0.0))
 
+    @property
+    def choice(self) -> Choice | None:
+        """How units are chosen by gradient, where any are to go that can go by degrees."""
+        some = any(share < 1 for share in self.target.density.values())
+        return self.curve.choice if some and self.target.granularity != "block" else None
+
     def take_up(self, since: Snapshot) -> None:
         """Go on from a snapshot."""
-        if since.keep or since.zeros:
+        if self.choice is not None and not (since.keep or since.zeros):
+            shape = self.beginning()
+        else:
             example = self.task.example()
             shape = restored(self.dense, self.target, example, since.keep, since.zeros)
-        else:
-            shape = self.beginning()
         shape.model.load_state_dict(since.model)
         self.adopt(shape)
         self.origin = since.origin

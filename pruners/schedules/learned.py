@@ -53,14 +53,15 @@ class Place:
         if self.dim < 0:
             return gates
         along = gates.new_ones(tensor.shape[self.dim])
-        along = along.index_put((self.positions,), gates[self.owners])
+        positions, owners = self.positions.to(gates.device), self.owners.to(gates.device)
+        along = along.index_put((positions,), gates[owners])
         return along.view([-1 if d == self.dim else 1 for d in range(tensor.dim())])
 
     def squares(self, tensor: Tensor, width: int) -> Tensor:
         """Sum of squares of every unit's slices, shape (width,)."""
         along = tensor.movedim(self.dim, 0).reshape(tensor.shape[self.dim], -1)
-        own = along.square().sum(1)[self.positions]
-        return own.new_zeros(width).index_add(0, self.owners, own)
+        own = along.square().sum(1)[self.positions.to(along.device)]
+        return own.new_zeros(width).index_add(0, self.owners.to(own.device), own)
 
 
 class Gated(nn.Module):

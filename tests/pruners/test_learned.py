@@ -68,3 +68,22 @@ def test_sizes_are_those_of_scales_where_asked(dense: Dense) -> None:
     assert not torch.allclose(whole / whole.sum(), scores / scores.sum(), atol=1e-3)
     with torch.no_grad():
         scale.fill_(1.0)
+
+
+def test_gates_reach_the_weights_of_a_recurrent_layer() -> None:
+    class Reader(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed, self.gru, self.head = nn.Linear(3, 6), nn.GRU(6, 5), nn.Linear(5, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(self.gru(self.embed(x))[0])
+
+    torch.manual_seed(0)
+    model, inputs = Reader().eval(), torch.randn(4, 2, 3)
+    tree = find_tree(model, inputs)
+    gated = Gated(model, tree.groups, Choice(Movement))
+    gated(inputs).square().sum().backward()
+    assert len(gated.choosers) == 2  # what the layer reads, and its hidden units
+    assert all(chooser.worth.grad.abs().min() > 0 for chooser in gated.choosers)
+    assert torch.allclose(gated.baked()(inputs), model(inputs), atol=1e-6)

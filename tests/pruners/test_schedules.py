@@ -171,6 +171,17 @@ def test_a_course_that_was_stopped_goes_on_to_the_same_weights(dense, granularit
     assert found.density == wanted.density
 
 
+@pytest.mark.parametrize("name", sorted(SCHEDULES))
+def test_a_plan_that_takes_nothing_gives_a_model_of_the_same_form(dense: Dense, name: str):
+    nothing = replace(plan(dense, "channel", name, epochs=0.5), density={"0": 1.0})
+    for wanted in (nothing, replace(nothing, density={})):
+        model, _ = train_to_plan(dense, wanted, TASK)
+        before = dense.model.state_dict()
+        assert {n: t.shape for n, t in model.state_dict().items()} == {
+            n: t.shape for n, t in before.items()
+        }
+
+
 def test_too_short_a_run_still_meets_the_plan(dense: Dense):
     for epochs in (0.0, 0.1):
         wanted = plan(dense, "weight", "gradual", epochs=epochs)
