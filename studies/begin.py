@@ -110,7 +110,7 @@ def prepare_study(folder: Path, pending: Pending, task: Task, progress: Progress
     request = replace(request, space=space)
     fill_saliency(dense, request.space, cache)
     landscapes(dense, request.space, request.recovery, cache, progress)
-    try_int8(dense, task, request.space.quantizations, progress)
+    try_int8(dense, task, request, progress)
     measures = with_latency(measures, request, dense, task, cache, progress)
     held_back = request.hold_back and can_hold_back(task)
     if request.hold_back and not held_back:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 
 from ..errors import UsageError
 from ..objectives.base import Objective, measure_quality
 from ..objectives.footprint import ActivationMemory
-from ..objectives.latency import Latency
+from ..objectives.latency import Latency, inputs_of
 from ..pruners.dense import Dense
 from ..task import Task
 from .card import number
 from .export import said
 from .export_formats import FORMATS
 from .progress import Progress
-from .quantize import KINDS, quantized
+from .quantize import KINDS, check_packages, quantized
 from .request import Request
 
 
@@ -45,28 +44,21 @@ def check_int8(request: Request, objectives: Sequence[Objective]) -> None:
         )
 
 
-def check_packages(kinds: Sequence[str]) -> None:
-    """Raise :class:`UsageError` where int8 files of these kinds cannot be made here."""
-    missing = [p for p in FORMATS["onnx"].packages if importlib.util.find_spec(p) is None]
-    if missing and set(kinds) & set(KINDS):
-        raise UsageError(
-            f"int8 files (--int8 {','.join(kinds)}) need {', '.join(missing)}, not installed here: "
-            f'pip install "hierprune[onnx]"'
-        )
-
-
-def try_int8(dense: Dense, task: Task, kinds: Sequence[str], progress: Progress) -> None:
-    """Make int8 files of the dense model, and say what they score.
+def try_int8(dense: Dense, task: Task, request: Request, progress: Progress) -> None:
+    """Make int8 files of the dense model, run them, and say what they score.
 
     Raises:
         UsageError: it cannot be exported or quantised.
     """
-    for kind in kinds:
+    setting = request.latency.setting
+    for kind in request.space.quantizations:
         if kind not in KINDS:
             continue
         try:
             file = quantized(dense.model, kind, dense.calibration, task)
             found = measure_quality(file, task, "val")
+            if setting.runtime == "onnxruntime":
+                file.runs(inputs_of(setting, task, dense.model), setting.threads)()
         except Exception as error:
             raise UsageError(
                 f"no int8 file ({kind}) can be made of this model: {said(error)}. "

@@ -23,12 +23,13 @@ from .confirm import confirm
 from .drive import drive
 from .executor import Executor, RecipeSpec
 from .fingerprint import data_sha256
-from .int8 import check_int8, check_packages
+from .int8 import check_int8
 from .ledger import Ledger
 from .local import LocalExecutor
 from .pending import Pending, is_pending, new_run
 from .prepare import CACHE, landscapes
 from .progress import Progress, Silent, Status
+from .quantize import check_packages
 from .recipe import Journey, check_dense, given_task, open_journey, pack_task, task_of
 from .request import Changes, Means, Request
 from .rescore import rescore

@@ -6,6 +6,7 @@ the whole validation split, and that is what is said of it.
 
 from __future__ import annotations
 
+import importlib.util
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from ..pruners.plan import QUANTIZATIONS
 from ..task import Inputs, Task
 from .card import INT8
 from .export import check_file, export_picked, failing, validation_inputs
-from .export_formats import find_format, trace, write_onnx
+from .export_formats import FORMATS, find_format, trace, write_onnx
 from .picked import load, read_plan, task_for
 
 KINDS = QUANTIZATIONS[1:]
@@ -104,8 +105,10 @@ def quantized(model: nn.Module, kind: str, calibration: Calibration, task: Task)
         task: its validation inputs show which sizes differ.
 
     Raises:
+        UsageError: a package is missing.
         Exception: of many kinds, where it cannot be exported or quantised.
     """
+    check_packages([kind])
     batches = validation_inputs(task)
     with tempfile.TemporaryDirectory() as name, quiet():
         whole, draft = Path(name) / "whole.onnx", Path(name) / "int8.onnx"
@@ -113,6 +116,16 @@ def quantized(model: nn.Module, kind: str, calibration: Calibration, task: Task)
             write_onnx(trace(model, batches), whole)
         quantize(kind, whole, draft, calibration_inputs(calibration))
         return OnnxModel(draft.read_bytes(), model, batches[0])
+
+
+def check_packages(kinds: Sequence[str]) -> None:
+    """Raise :class:`UsageError` where files of these kinds, ``"none"`` left out, need a package."""
+    missing = [p for p in FORMATS["onnx"].packages if importlib.util.find_spec(p) is None]
+    if missing and set(kinds) & set(KINDS):
+        raise UsageError(
+            f"int8 files ({', '.join(kinds)}) need {', '.join(missing)}, not installed here: "
+            f'pip install "hierprune[onnx]"'
+        )
 
 
 def calibration_inputs(calibration: Calibration) -> list[Inputs]:

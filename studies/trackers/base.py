@@ -11,6 +11,7 @@ from typing import Protocol
 from optuna.trial import FrozenTrial
 
 from ...search.history import read
+from ...search.recipes import recipe_of
 from ..run_record import RunRecord
 
 
@@ -68,6 +69,7 @@ def told(trial: FrozenTrial) -> Told:
     words = ("ratio", "granularity", "allocation", "criterion")
     choices = {name: record.plan[name] for name in words if name in record.plan}
     choices["quantization"] = record.plan.get("quantization", "none")
+    choices |= recipe_of(trial.params)
     choices["epochs"] = record.plan.get("recovery", {}).get("epochs", 0.0)
     lines = str(outcome.get("error") or "").strip().splitlines() or [""]
     values = {**record.values, "seconds": sum(record.seconds.values())} if record.values else {}
