@@ -116,7 +116,7 @@ def show_front(study: Study) -> None:
         f"{counts['complete']} plans finished (trials by rung: {rungs or 0}), "
         f"{counts['failed']} failed; {scores_text(study)}, {PLUS_MINUS}"
     )
-    for remark in (ended_text(study), agreement_words(study.agreements())):
+    for remark in (doubts_text(study), ended_text(study), agreement_words(study.agreements())):
         if remark:
             say(remark)
     if LATENCY in record.names:
@@ -125,6 +125,15 @@ def show_front(study: Study) -> None:
         say(f"int8: {quantized} of {len(records)} are quantised files; their scores are the files'")
     if set(COSTS) & set(shown):
         say("params and macs: shares of the dense model's, counted without what is zero")
+
+
+def doubts_text(study: Study) -> str:
+    """Which models of the front cannot be told from a cheaper one there."""
+    found = study.doubts()
+    if not found:
+        return ""
+    pairs = ", ".join(f"{trial} (from {other})" for trial, other in found.items())
+    return f"not told from a cheaper model by their 95 % intervals: {pairs}"
 
 
 def ended_text(study: Study) -> str:

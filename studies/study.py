@@ -26,6 +26,7 @@ from ..task import Task
 from .book import Book
 from .changes import changes
 from .confirmation import Confirmation, verdict
+from .doubt import doubtful
 from .kept_picture import kept_picture
 from .latency_words import latency_words
 from .notebook import notebook_html
@@ -186,6 +187,10 @@ class Study:
         ]
         return pd.DataFrame(rows).set_index("trial") if rows else pd.DataFrame()
 
+    def doubts(self) -> Mapping[int, int]:
+        """By trial of the front that cannot be told from a cheaper one there, the cheaper one."""
+        return doubtful(self.record.goal(), self.front_records())
+
     def hypervolume(self) -> float:
         """Hypervolume of the front: 1 = dense quality at no cost, 0 = nothing beyond guessing."""
         axes = self.record.goal().axes
@@ -198,7 +203,7 @@ class Study:
 
     def to_json(self) -> dict[str, Any]:
         """The front and how it was found, the layout of ``front --json``."""
-        stop = self.stop()
+        stop, front, doubts = self.stop(), self.front_records(), self.doubts()
         return {
             "run": str(self.run),
             "task": self.record.task,
@@ -216,11 +221,12 @@ class Study:
                     "rung": r.rung,
                     "values": dict(r.values),
                     "interval": {k: list(v) for k, v in r.interval.items()},
+                    "within_noise_of": doubts.get(r.number),
                     **self.latency_of(r),
                     "plan": dict(r.plan),
                     "seconds": sum(r.seconds.values()),
                 }
-                for r in self.front_records()
+                for r in front
             ],
         }
 

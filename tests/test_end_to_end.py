@@ -35,7 +35,7 @@ FRONT_KEYS = {
     *("run", "task", "data", "objectives", "dense", "trials", "hypervolume", "front"),
     *("stopped", "agreement", "scored_on"),
 }
-MODEL_KEYS = {"trial", "rung", "values", "interval", "plan", "seconds"}
+MODEL_KEYS = {"trial", "rung", "values", "interval", "within_noise_of", "plan", "seconds"}
 
 
 def launch(command: Command, *options: str) -> Any:
