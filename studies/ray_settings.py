@@ -24,11 +24,11 @@ QUIET = {
 }
 
 PATIENT = {
-    "RAY_gcs_server_port_wait_time_s": "300",
+    "RAY_gcs_server_port_wait_time_s": "120",
     "RAY_worker_register_timeout_seconds": "600",
     "RAY_agent_register_timeout_ms": "600000",
 }
-STARTS = 3  # some of Ray's waits, of half a minute, cannot be set: what it has read once is faster
+STARTS = 3  # what Ray has read once is read faster the next time
 
 Started = TypeVar("Started")
 

@@ -45,6 +45,7 @@ from .worker import put_aside
 MAX_FAILED_STARTS = 3  # workers that died before any had built the recipe
 BUILT = "built"  # the file that says that one has
 CONNECT_SECONDS = 5.0
+JOIN_SECONDS = 120.0  # for a machine that is being started
 TICK_SECONDS = 0.5  # between two questions while nothing is left to start
 ONE_CPU = {"cpu": 1.0}
 OBJECT_STORE_BYTES = 10**8  # trials and outcomes are small
@@ -390,7 +391,7 @@ def start(executor: RayExecutor, scratch: Path) -> None:
         ray.shutdown()
         end_users(scratch)
 
-    with loopback(), same_handlers():  # Ray would exit at SIGTERM
+    with loopback(), slow_nodes(), same_handlers():  # Ray would exit at SIGTERM
         patiently(lambda: start_once(executor, scratch), undo)
 
 
@@ -422,6 +423,29 @@ def loopback() -> Iterator[None]:
         yield
     finally:
         constants.ENABLE_RAY_CLUSTER = before
+
+
+@contextmanager
+def slow_nodes() -> Iterator[None]:
+    """Give a machine that is being started minutes to join its cluster; Ray gives it 30 seconds."""
+    services = ray._private.services
+    look = services.get_node
+
+    def look_longer(*arguments: Any) -> Any:
+        end = time.monotonic() + JOIN_SECONDS
+        while True:
+            try:
+                return look(*arguments)  # type: ignore[no-untyped-call]
+            except RuntimeError:  # it has not joined yet
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
+
+    services.get_node = look_longer
+    try:
+        yield
+    finally:
+        services.get_node = look
 
 
 def connect(address: str, goods: Path | None = None) -> None:

@@ -22,7 +22,7 @@ from toy import DIRECTIONS, proposer
 from hierprune.studies.executor import RecipeSpec
 from hierprune.studies.ledger import Ledger
 from hierprune.studies.ray_settings import PATIENT, patiently
-from hierprune.studies.ray_tune import RayExecutor
+from hierprune.studies.ray_tune import RayExecutor, slow_nodes
 from hierprune.studies.storage import open_storage
 from hierprune.studies.study import Study
 from hierprune.studies.verify_run import verify_run
@@ -38,14 +38,16 @@ pytestmark = [
 def nodes(_ray_alone: None) -> Iterator[Cluster]:
     """A cluster whose head runs no trials."""
     head = {"num_cpus": 0, "include_dashboard": False}
-    found = patiently(lambda: Cluster(initialize_head=True, head_node_args=head), ray.shutdown)
+    with slow_nodes():
+        found = patiently(lambda: Cluster(initialize_head=True, head_node_args=head), ray.shutdown)
     yield found
     found.shutdown()
 
 
 def node(cluster: Cluster, **has: int) -> Any:
     """One more machine, with a CPU unless it is told otherwise."""
-    return patiently(lambda: cluster.add_node(**({"num_cpus": 1} | has)), lambda: None)
+    with slow_nodes():
+        return patiently(lambda: cluster.add_node(**({"num_cpus": 1} | has)), lambda: None)
 
 
 def test_a_node_is_removed_while_trials_run(tmp_path: Path, nodes: Cluster) -> None:

@@ -48,7 +48,7 @@ def test_a_start_that_failed_is_undone_and_repeated() -> None:
         return 7
 
     assert patiently(start, lambda: done.append("undone")) == 7
-    assert done == ["300", "undone", "300"]
+    assert done == ["120", "undone", "120"]
 
 
 def test_a_start_that_always_fails_is_one_error() -> None:
