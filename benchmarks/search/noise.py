@@ -101,7 +101,10 @@ def one(task: Task, seed: int, trials: int, run: Path) -> dict[str, float]:
     final, scores = study.front_records(), study.rescoring.trials
     journey = study.journey(task)
     unseen_task, tested = unseen(journey.task), test_goal(asked, task, journey)
-    before = {t.number: journey.pruned(t)[0] for t, _ in study.trials_of([r.number for r in front])}
+    before = {
+        t.number: final_form(journey, t, None)[0]
+        for t, _ in study.trials_of([r.number for r in front])
+    }
     after = {
         t.number: final_form(journey, t, scores[t.number])[0]
         for t, _ in study.trials_of([r.number for r in final])
