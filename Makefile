@@ -11,6 +11,7 @@
 # make bench-recovery TASKS="lenet5-mnist"         what each step of recovery gives back
 # make bench-search CONTESTS="resnet-channel" SEEDS="0 1 2"     strategies against each other
 # make bench-latency LATENCY="same half"         are confirmed latencies right, predicted ones near?
+# make bench-report                             how long reports take to write and to open
 # make clean   remove the virtual environment and caches of tools; runs are kept
 
 PYTHON ?= python3
@@ -26,7 +27,7 @@ SEEDS ?= 0 1 2 3 4
 CONTESTS ?= lenet-channel lenet-weight resnet-channel resnet-weight gru-channel gru-weight minilm-channel
 TASKS ?= lenet5-mnist resnet20-fashion gru-g2p minilm-sentiment crepe-pitch
 
-.PHONY: reproduce reproduce-fast demo test check docs picture bench bench-search bench-cluster bench-coverage bench-latency bench-recovery bench-scale chaos clean
+.PHONY: reproduce reproduce-fast demo test check docs picture bench bench-search bench-cluster bench-coverage bench-latency bench-recovery bench-report bench-scale chaos clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -101,6 +102,9 @@ bench-recovery: $(INSTALLED)
 
 bench-latency: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -W ignore benchmarks/latency/run.py $(LATENCY)
+
+bench-report: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore benchmarks/report/run.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

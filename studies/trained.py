@@ -68,6 +68,8 @@ class Wish:
         """Check what needs no task."""
         if (self.plan is None) == (self.density is None):
             raise UsageError("give either a plan or a density (--plan FILE or --density SHARE)")
+        if self.density is not None and not 0 < self.density <= 1:
+            raise UsageError(f"density must be in (0, 1], got {self.density:g}")
         schedule(self.recovery.schedule)
         check_choices(granularity=self.granularity, allocation=self.allocation, budget=self.budget)
         if self.criterion:

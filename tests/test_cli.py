@@ -358,7 +358,32 @@ OUT = {
     ),
 }
 
-CASES = UNKNOWN | VALUES | CONFIGS | TASKS | FOLDERS | OUT
+OTHERS = {
+    "export-format": bad("export picked --format onxx", "'onxx'", "did you mean 'onnx'"),
+    "export-int8": bad("export picked --int8 weird", "'weird'", "known: dynamic, static"),
+    "export-run": bad("export study", "study is no picked model"),
+    "export-nothing": bad("export nowhere", "nowhere is no picked model"),
+    "confirm-time": bad("confirm study --time 0s", "'0s' is no time span"),
+    "confirm-no-folder": bad("confirm nowhere", "there is no folder nowhere"),
+    "prune-neither": bad("prune stripes.py:task --out new", "give either a plan or a density"),
+    "prune-density": bad(
+        "prune stripes.py:task --density 2 --out new", "density must be in (0, 1]"
+    ),
+    "prune-schedule": bad(
+        "prune stripes.py:task --density 0.5 --schedule oneshoot --out new",
+        "did you mean 'oneshot'",
+    ),
+    "init-name": bad(
+        "init --model stripes.py:built_model --data stripes.py:images --out new.py",
+        "did you mean 'build_model'",
+    ),
+    "init-file": bad(
+        "init --model nope.py:Net --data stripes.py:images --out new.py", "no such file"
+    ),
+    "completion": bad("completion tcsh", "'tcsh'", "bash"),
+}
+
+CASES = UNKNOWN | VALUES | CONFIGS | TASKS | FOLDERS | OUT | OTHERS
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:

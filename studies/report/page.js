@@ -25,6 +25,7 @@ function fit(layout) {
   layout.font.size = 12;
   if (!layout.scene) {
     layout.margin = { ...layout.margin, t: 8, r: 4, l: 44 };
+    if (layout.xaxis.type === "category") layout.xaxis.tickangle = -90;
     return;
   }
   const { eye } = layout.scene.camera;

@@ -43,6 +43,10 @@ CAPTIONS = {
     "latency": "What trials knew of their latency, predicted or measured beside other workers, "
     "against what was measured of the front alone on the machine, with 95 % intervals.",
 }
+UNMEASURED = (
+    "What thinning each layer alone costs was not measured; a study launched with dp among its "
+    "--allocation shows it."
+)
 HEADINGS = {
     "front": "The front",
     "hypervolume": "Progress",
@@ -179,12 +183,18 @@ def panels(view: View) -> list[Panel]:
             if name.startswith(f"{topic}: ")
         ]
         if tabs:
-            found.append(Panel(heading=heading, topic=topic, caption=CAPTIONS[topic], tabs=tabs))
+            found.append(Panel(topic, heading, caption(view, topic), tabs))
     offered = choices(view)
     first = dict.fromkeys((y.name, x.name, *offered["axes"]))
     axes = {name: offered["axes"][name]["title"] for name in first}
     found[0] = replace(found[0], choices=embedded(json.dumps(offered)), axes=axes)
     return found
+
+
+def caption(view: View, topic: str) -> str:
+    """How to read the figures of a topic, and how to get those that are missing."""
+    unmeasured = topic == "densities" and not view.profiles
+    return f"{CAPTIONS[topic]} {UNMEASURED}" if unmeasured else CAPTIONS[topic]
 
 
 def embedded(text: str) -> Markup:
