@@ -51,6 +51,13 @@ def test_the_picture_shows_where_the_study_stands(status: Status, width: int) ->
     assert max(map(len, text.splitlines())) <= width
 
 
+def test_no_time_is_guessed_for_fine_tuning_that_has_just_begun(status: Status) -> None:
+    begun = replace(status, promotions=2, remaining=0.0, counts={**status.counts, "running": 1})
+    text = drawn(begun)
+    assert "of search, fine-tuning" in text
+    assert " left" not in text
+
+
 def test_one_line_says_the_same(status: Status) -> None:
     text = f"4 of 4 plans, front {status.front}, hypervolume {status.hypervolume:.3f}"
     assert line(status) == text

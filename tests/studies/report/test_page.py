@@ -75,3 +75,11 @@ def test_a_place_that_cannot_be_written(make_study, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot write the report to"):
         write_report(make_study(), tmp_path / "file" / "report.html")
+
+
+def test_sensitivities_that_were_not_measured_are_explained(make_study, tmp_path):
+    study = make_study()
+    assert "was not measured" not in read(study, tmp_path)[1]
+    (file,) = (study.run / "cache").glob("profile-*")
+    file.unlink()
+    assert "What thinning each layer alone costs was not measured" in read(study, tmp_path)[1]
