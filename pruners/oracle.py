@@ -238,7 +238,7 @@ def draw(group: Group, density: float, generator: torch.Generator) -> list[int]:
 def randomized(model: nn.Module, generator: torch.Generator) -> nn.Module:
     """The model with vectors, constant parameters and running statistics drawn at random."""
     with torch.no_grad():
-        for parameter in model.parameters():
+        for parameter in (p for p in model.parameters() if p.numel()):
             if parameter.dim() < 2 or bool((parameter == parameter.flatten()[:1]).all()):
                 fan_in = max(1, parameter[0].numel() if parameter.dim() > 1 else 1)
                 draw_into(parameter, generator, 1 / fan_in**0.5)

@@ -82,3 +82,20 @@ def test_masks_class_numbers_and_equal_infinities_are_compared() -> None:
     assert relative_gap(torch.tensor([1.0, far]), torch.tensor([1.0, -far])) == far
     assert relative_gap(torch.tensor([2.0, 1.0]), torch.tensor([4.0, 1.0])) == 0.5
     assert relative_gap(torch.empty(0), torch.empty(0)) == 0.0
+
+
+class WithoutRegisters(nn.Module):
+    """A list of extra tokens that happens to be empty (DINOv3 with no register tokens)."""
+
+    def __init__(self):
+        super().__init__()
+        self.tokens = nn.Parameter(torch.zeros(1, 0, 8))
+        self.a, self.b = nn.Linear(3, 8), nn.Linear(8, 2)
+
+    def forward(self, x):
+        return self.b(torch.cat([self.tokens.expand(len(x), -1, -1), self.a(x)], 1)).mean(1)
+
+
+def test_parameters_without_elements_are_no_obstacle():
+    tree = build_tree(WithoutRegisters(), torch.randn(2, 5, 3))
+    assert [(g.name, g.width) for g in tree.groups] == [("a", 8)]
