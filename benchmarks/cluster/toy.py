@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -132,6 +133,17 @@ def hangs(trial: Trial) -> dict[str, float]:
     return {}
 
 
+def runs_out_of_memory(trial: Trial) -> dict[str, float]:
+    """Asks for more than the process may have: half a gigabyte above what it holds."""
+    held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (held + 2**29, limits[1]))
+    try:
+        return {"size": float(len(bytearray(2**30)))}
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+
+
 def exits(trial: Trial) -> dict[str, float]:
     raise SystemExit(3)
 
@@ -145,5 +157,6 @@ ENDINGS: dict[str, Callable[[Trial], dict[str, float]]] = {
     "kill": killed,
     "kill once": killed_once,
     "exit": exits,
+    "memory": runs_out_of_memory,
     "hang": hangs,
 }

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from chaos import Launcher, audit, orphans, run_to_end, storm
+from optuna.trial import FrozenTrial, TrialState
 from toy import DIRECTIONS
 
 from hierprune.studies.ledger import Ledger
@@ -16,13 +17,35 @@ from hierprune.studies.storage import open_storage
 
 
 @pytest.mark.slow
-def test_a_launcher_killed_again_and_again_loses_nothing(tmp_path: Path) -> None:
-    options = ["--trials", "30", "--seconds", "0.1", "--promote"]
-    kills = storm([Launcher(tmp_path, options)], rounds=4, rng=random.Random(0))
+@pytest.mark.usefixtures("_ray_alone")
+@pytest.mark.parametrize(("executor", "rounds"), [("local", 4), ("ray", 2)])
+def test_a_launcher_killed_again_and_again_loses_nothing(
+    tmp_path: Path, executor: str, rounds: int
+) -> None:
+    options = ["--trials", "30", "--seconds", "0.1", "--promote", "--executor", executor]
+    kills = storm([Launcher(tmp_path, options)], rounds=rounds, rng=random.Random(0))
     run_to_end(Launcher(tmp_path, options))
     found = audit(tmp_path)
-    assert kills == 4
+    assert kills == rounds
     assert found.faults(expected=30) == []
+    assert promoted(tmp_path) == expected_promotions(tmp_path)
+
+
+def promoted(run: Path) -> list[int]:
+    """Numbers of the plans that went up a rung and finished there, once for every time."""
+    return sorted(t.user_attrs["parent"] for t in complete(run) if t.user_attrs["rung"] == 1)
+
+
+def expected_promotions(run: Path) -> list[int]:
+    """Those of which the toy's strategy sends every one up: seeds that three divides."""
+    plans = [t for t in complete(run) if t.user_attrs["rung"] == 0]
+    return [t.number for t in plans if t.user_attrs["plan"]["seed"] % 3 == 0]
+
+
+def complete(run: Path) -> list[FrozenTrial]:
+    """The finished trials of a run."""
+    with Ledger(open_storage(run), run, DIRECTIONS, lambda *_: None, 0) as ledger:
+        return [t for t in ledger.trials() if t.state == TrialState.COMPLETE]
 
 
 @pytest.mark.slow

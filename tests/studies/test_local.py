@@ -69,6 +69,13 @@ def test_failures_are_told_as_what_they_were(tmp_path: Path, workers: int) -> No
     assert children() == set()
 
 
+def test_a_trial_that_runs_out_of_memory_fails_alone(tmp_path: Path) -> None:
+    ledger = run(tmp_path, 1, ["memory"])
+    assert told(ledger, 0)["kind"] == "exception"
+    assert "MemoryError" in told(ledger, 0)["error"]
+    assert ledger.counts()["complete"] == 6
+
+
 def test_one_worker_and_this_process_give_the_same_sequence(tmp_path: Path) -> None:
     here, there = (run(tmp_path / str(w), w, ["raise"]) for w in (0, 1))
     assert [(t.params, t.values, t.state) for t in here.trials()] == [

@@ -55,7 +55,7 @@ def kinds(ledger: Ledger) -> list[str]:
 
 @pytest.mark.usefixtures("_cluster")
 def test_one_worker_gives_the_sequence_of_the_local_executor(tmp_path: Path) -> None:
-    endings = ["raise", "nan", "ok", "missing", "exit"]
+    endings = ["raise", "nan", "ok", "missing", "exit", "memory"]
     folders = [tmp_path / "ray", tmp_path / "local"]
     executors = [RayExecutor(1, folders[0]), LocalExecutor(1, folders[1])]
     ray, local = (run(e, f, list(endings)) for e, f in zip(executors, folders, strict=True))
@@ -63,7 +63,8 @@ def test_one_worker_gives_the_sequence_of_the_local_executor(tmp_path: Path) -> 
         (t.number, t.params, t.values, t.state) for t in local.trials()
     ]
     assert kinds(ray) == kinds(local)
-    assert kinds(ray)[:5] == ["exception", "non-finite", "", "non-finite", "exception"]
+    expected = ["exception", "non-finite", "", "non-finite", "exception", "exception"]
+    assert kinds(ray)[:6] == expected
 
 
 @pytest.mark.usefixtures("_cluster")
