@@ -14,9 +14,13 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import settings
 
 import hierprune
 from hierprune.cli import run
+
+settings.register_profile("steady", deadline=None)  # other processes may slow a test down
+settings.load_profile("steady")
 
 TOY = '''"""A small CNN on noisy stripes: level, upright, or dots."""
 
