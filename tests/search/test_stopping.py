@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from types import ModuleType
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.trial import FrozenTrial
 
@@ -74,6 +74,7 @@ def test_higher_rungs_are_no_plans_that_patience_counts(toy: ModuleType) -> None
     assert judged(toy, StopRules(patience=2), plans + up) is None
 
 
+@settings(deadline=None, max_examples=40)
 @given(values=st.lists(st.tuples(st.integers(0, 8), st.integers(1, 9)), max_size=12))
 def test_it_is_the_same_however_the_record_is_read(
     toy: ModuleType, values: list[tuple[int, int]]
