@@ -88,6 +88,7 @@ GIVEN: dict[str, Any] = {
     "max_epochs": 2.0,
     "lr": 0.5,
     "distil": 0.25,
+    "schedule": ("gradual",),
     "sequential": True,
     "seed": 3,
     "storage": "sqlite:///x.db",
