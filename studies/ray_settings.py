@@ -68,8 +68,9 @@ def read_servers() -> None:
 def token() -> dict[str, str]:
     """A secret for private clusters, which keeps out the other users of this machine.
 
-    Ray keeps the first one it has read, so there is one per process. A token that the user has set
-    up stays in force.
+    Ray keeps the first one it has read, and asks for it, as long as the process lives. So there is
+    one per process, and it must stay in the environment: the servers of a cluster that is started
+    later, by whomever, end at once without it. A token that the user has set up stays in force.
     """
     names = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
     own = (Path.home() / ".ray" / "auth_token").exists() or any(n in os.environ for n in names)

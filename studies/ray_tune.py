@@ -314,7 +314,7 @@ def cluster(executor: RayExecutor) -> Iterator[Path]:
         scratch = Path(tempfile.mkdtemp(prefix="hp-", dir=shared(executor)))
         if executor.address is None and not ray.is_initialized():
             stack.enter_context(reaped(scratch))
-            stack.enter_context(environment(token()))
+            os.environ.update(token())
             start(executor, scratch)
             stack.callback(ray.shutdown)
         else:

@@ -11,9 +11,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import ray
 from chaos import Launcher, audit, orphans, run_to_end
 
 from hierprune.studies.ray_settings import environment
+from hierprune.studies.ray_tune import RayExecutor, cluster
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("_ray_alone")]
 
@@ -73,6 +75,16 @@ def test_a_machine_where_ray_does_not_start_is_told_in_a_sentence(tmp_path: Path
     assert orphans(tmp_path) == 0
     run_to_end(Launcher(tmp_path, ["--trials", "4", "--seconds", "0"]))
     assert audit(tmp_path).faults(expected=4) == []
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_ray_can_be_started_by_others_afterwards(tmp_path: Path) -> None:
+    with cluster(RayExecutor(1, tmp_path)):
+        assert ray.is_initialized()
+    assert not ray.is_initialized()
+    ray.init(address="local", num_cpus=1, include_dashboard=False, logging_level="ERROR")
+    assert ray.cluster_resources()["CPU"] == 1
+    ray.shutdown()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
