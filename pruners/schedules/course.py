@@ -193,10 +193,10 @@ class Course:
 
     def beginning(self) -> Shape:
         """The model before any training."""
-        example, choice = self.task.example(), self.choice
+        choice = self.choice
         if choice is not None:
-            return Learned.begin(self.dense, self.target, example, choice)
-        return begin(self.dense, self.target, example, self.densities(0.0))
+            return Learned.begin(self.dense, self.target, self.task, choice)
+        return begin(self.dense, self.target, self.task, self.densities(0.0))
 
     @property
     def choice(self) -> Choice | None:
@@ -209,8 +209,7 @@ class Course:
         if self.choice is not None and not (since.keep or since.zeros):
             shape = self.beginning()
         else:
-            example = self.task.example()
-            shape = restored(self.dense, self.target, example, since.keep, since.zeros)
+            shape = restored(self.dense, self.target, self.task, since.keep, since.zeros)
         shape.model.load_state_dict(since.model)
         self.adopt(shape)
         self.origin = since.origin

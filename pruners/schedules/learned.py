@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from ...task import Inputs
+from ...task import Task
 from ..calibration import input_statistics
 from ..criteria import Saliency
 from ..dense import Dense
@@ -171,23 +171,23 @@ class Learned:
     Attributes:
         dense: what it came from.
         target: the plan.
-        example: inputs of one forward.
+        task: says how its model is traced.
         gated: as it is now.
         model: the same.
     """
 
     dense: Dense
     target: PruningPlan
-    example: Inputs
+    task: Task
     gated: Gated
     model: nn.Module
 
     @classmethod
-    def begin(cls, dense: Dense, target: PruningPlan, example: Inputs, choice: Choice) -> Learned:
+    def begin(cls, dense: Dense, target: PruningPlan, task: Task, choice: Choice) -> Learned:
         """Choosers for the groups that the plan names."""
         groups = [g for g in dense.units(target.granularity) if g.name in target.density]
         model = Gated(copy.deepcopy(dense.model), groups, choice)
-        return cls(dense, target, example, model, model)
+        return cls(dense, target, task, model, model)
 
     def narrow(self, density: Mapping[str, float]) -> Shape:
         """See :class:`Shape`."""
@@ -198,7 +198,7 @@ class Learned:
         calibration = self.dense.calibration
         statistics = input_statistics(model, calibration) if calibration.batches else {}
         chosen = replace(self.dense, model=model, statistics=statistics, saliency=scores, _ranks={})
-        return settled(chosen, self.target, self.example, density)
+        return settled(chosen, self.target, self.task, density)
 
     @property
     def kind(self) -> str:
@@ -229,13 +229,11 @@ class Learned:
         return self.target
 
 
-def settled(
-    chosen: Dense, target: PruningPlan, example: Inputs, density: Mapping[str, float]
-) -> Shape:
+def settled(chosen: Dense, target: PruningPlan, task: Task, density: Mapping[str, float]) -> Shape:
     """The model narrowed to these shares by the scores that were learned."""
     wanted = replace(target, criterion="l1", density=density)
     if target.granularity != "channel":
         masks = Masks.begin(chosen, wanted, density)
         return Masks(chosen, target, masks.model, masks.zeros)
     model, plan = apply_plan(chosen, wanted)
-    return Cuts(chosen, target, example, model, dict(plan.keep or {}))
+    return Cuts(chosen, target, task, model, dict(plan.keep or {}))

@@ -11,14 +11,14 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from ...task import Inputs
+from ...task import Task
 from ..calibration import input_statistics
 from ..dense import Dense
 from ..pattern import parse
 from ..plan import PruningPlan
 from ..prune import apply_plan, counts, shrink
 from ..training import Held
-from ..tree_cache import find_tree
+from ..tree_cache import task_tree
 
 Gradients = Callable[[], Mapping[str, Tensor]]
 """Gives the gradient of the loss by every parameter's name, also where weights are zero."""
@@ -71,14 +71,14 @@ class Cuts(Decided):
     Attributes:
         dense: what it came from.
         target: the plan.
-        example: inputs of one forward.
+        task: says how its model is traced.
         model: as it is now.
         keep: units of the dense model that it has, by group; groups not named are whole.
     """
 
     dense: Dense
     target: PruningPlan
-    example: Inputs
+    task: Task
     model: nn.Module
     keep: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
@@ -109,7 +109,7 @@ class Cuts(Decided):
         if not self.keep:
             return replace(self.dense, model=self.model.eval(), saliency={}, _ranks={})
         calibration = self.dense.calibration
-        tree = find_tree(self.model.eval(), self.example)
+        tree = task_tree(self.task, self.model.eval())
         statistics = input_statistics(self.model, calibration) if calibration.batches else {}
         return Dense(self.model, tree, calibration, statistics)
 
@@ -208,23 +208,21 @@ class Masks(Decided):
         return self.target
 
 
-def begin(
-    dense: Dense, target: PruningPlan, example: Inputs, density: Mapping[str, float]
-) -> Shape:
+def begin(dense: Dense, target: PruningPlan, task: Task, density: Mapping[str, float]) -> Shape:
     """A model with these shares of the dense units, not trained yet.
 
     Args:
         dense: left as it was.
         target: the plan on the way to which it is.
-        example: inputs of one forward.
+        task: says how its model is traced.
         density: by group; blocks, which cannot go by degrees, go as the target says.
     """
     if parse(target.granularity) is not None:
         return Masks.begin(dense, target, density)
     if target.granularity == "block":
         model, plan = apply_plan(dense, target)
-        return Cuts(dense, target, example, model, dict(plan.keep or {}))
-    cuts = Cuts(dense, target, example, copy.deepcopy(dense.model))
+        return Cuts(dense, target, task, model, dict(plan.keep or {}))
+    cuts = Cuts(dense, target, task, copy.deepcopy(dense.model))
     cuts.narrow(density)
     return cuts
 
@@ -232,7 +230,7 @@ def begin(
 def restored(
     dense: Dense,
     target: PruningPlan,
-    example: Inputs,
+    task: Task,
     keep: Mapping[str, tuple[int, ...]],
     zeros: Mapping[str, Tensor],
 ) -> Shape:
@@ -240,4 +238,4 @@ def restored(
     if parse(target.granularity) is not None:
         return Masks(dense, target, copy.deepcopy(dense.model), dict(zeros))
     model = shrink(dense.model, dense.tree, target.granularity, keep)
-    return Cuts(dense, target, example, model, dict(keep))
+    return Cuts(dense, target, task, model, dict(keep))

@@ -16,7 +16,7 @@ from hierprune.pruners.prune import at_density, counts
 from hierprune.pruners.schedules.course import Ears, Learning, Snapshot, train_to_plan
 from hierprune.pruners.schedules.curves import SCHEDULES, schedule
 from hierprune.pruners.training import train
-from hierprune.pruners.tree_cache import find_tree
+from hierprune.pruners.tree_cache import find_tree, task_tree
 from hierprune.task import Task
 
 torch.set_num_threads(1)
@@ -102,6 +102,36 @@ def test_masks_meet_the_densities_exactly(dense: Dense, granularity: str, name: 
         assert living == kept or (from_zero and 0.8 * kept < living < kept)
     assert all(tensor.equal(before[n]) for n, tensor in dense.model.state_dict().items())
     assert not model.training
+
+
+class TwoHeads(nn.Module):
+    """Class scores, and its features, which nobody needs at their full width."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.body = nn.Sequential(nn.Flatten(), nn.Linear(64, 24), nn.ReLU())
+        self.head = nn.Linear(24, 2)
+
+    def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        features = self.body(images)
+        return {"scores": self.head(features), "features": features}
+
+
+def score_loss(outputs, targets):
+    return nn.functional.cross_entropy(outputs["scores"], targets)
+
+
+def test_every_cut_follows_what_the_task_says_of_its_outputs():
+    task = Task("two", TwoHeads, Shuffled(), Shuffled(), [], loss=score_loss, outputs=["scores"])
+    model = task.build_model()
+    calibration = Calibration.of(task)
+    statistics = input_statistics(model, calibration)
+    dense = Dense(model, task_tree(task, model.eval()), calibration, statistics)
+    wanted = plan(dense, "channel", "gradual", 0.3, epochs=1.0)
+    smaller, _ = train_to_plan(dense, wanted, task)
+    (group,) = dense.units("channel")
+    assert smaller.head.in_features == round(wanted.density[group.name] * 24) < 10
 
 
 @pytest.mark.parametrize("name", sorted(SCHEDULES))
