@@ -1,0 +1,49 @@
+"""What is learned of finished trials, and when it is learned anew."""
+
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from hierprune.search import learner
+from hierprune.search.branch import branches
+from hierprune.search.history import read
+from hierprune.search.learner import Learner, Points, settled_size
+from hierprune.search.surrogate import Surrogate
+
+
+def test_the_window_holds_the_front_and_the_newest(
+    toy: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learner, "WINDOW", 12)
+    proposer = toy.make_proposer(40, 0.0, "random")
+    done = [read(t) for t in toy.play(proposer, 40)]
+    one = Learner(branches(proposer.space)[0], Points(proposer.goal))
+    kept = [r.number for r in one.window(done)]
+    assert len(kept) <= 12
+    assert kept == sorted(kept)
+    assert done[-1].number in kept
+    front = [done[i].number for i in one.points.front(done)]
+    assert set(front[-6:]) <= set(kept)
+    assert one.window(done[:12]) == done[:12]
+
+
+def test_a_large_study_is_tuned_anew_only_as_it_grows(
+    toy: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learner, "WINDOW", 12)
+    sizes: list[int] = []
+    original = Surrogate.fitted
+
+    def counted(x: np.ndarray, y: np.ndarray) -> Surrogate:
+        sizes.append(len(x))
+        return original(x, y)
+
+    monkeypatch.setattr(Surrogate, "fitted", counted)
+    history = toy.play(toy.make_proposer(40, 0.0, "random"), 30)
+    proposer = toy.make_proposer(40, 0.0, "default")
+    for number in range(30, 35):
+        history.append(toy.told(p := proposer(history, True), number, toy.score(p)))
+    steps = len({settled_size(n) for n in range(30, 35)})
+    assert len(sizes) == steps < 5
+    assert max(sizes) <= 12
