@@ -5,8 +5,8 @@
 Every combination of levels of its four layers is scored as a trial of the contest
 ``lenet-weight`` scores it. A layer's weights are re-solved from the dense model's statistics alone,
 so each layer has as many versions as there are levels, and what a layer gives is computed once for
-all that follow.
-Printed are the exact front's hypervolume, and those of the runs in ``--out`` as shares of it.
+all that follow. Printed are the hypervolume of the exact front, within the densities that a search
+may choose, and those of the runs in ``--out`` as shares of it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from hierprune.pruners.plan import PruningPlan
 from hierprune.pruners.prune import apply_plan
 from hierprune.search.candidates import costs
 from hierprune.search.front import Floats, hypervolume, non_dominated
+from hierprune.search.space import SpaceOptions
 
 from .table import logarithmic, read
 from .tasks import Arena, arena
@@ -106,6 +107,7 @@ def check(ready: Arena, widths: Ints, found: Floats) -> None:
 
 def shown(points: Floats, folder: Path) -> str:
     """The table: runs as shares of the exact front's hypervolume."""
+    points = points[points[:, 1] >= SpaceOptions().min_density]
     lines = [f"{len(points):,} combinations, {non_dominated(points).sum()} on the front", ""]
     for scale, scaled in (("linear", lambda p: p), ("logarithmic", logarithmic)):
         exact = hypervolume(scaled(points))

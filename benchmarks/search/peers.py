@@ -19,10 +19,12 @@ from __future__ import annotations
 import argparse
 import copy
 import importlib
+import io
 import itertools
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean, stdev
@@ -268,7 +270,8 @@ def main() -> None:
 
     def searched_by_fastnas() -> dict[str, Any]:
         score = Scorer(ready.task)
-        found = fastnas(ready, score)
+        with redirect_stdout(io.StringIO()):  # pages of tables
+            found = fastnas(ready, score)
         return {"scored": score.count, "runs": [scores(found, fresh, given.epochs)]}
 
     other = once(given.out / "fastnas.json", searched_by_fastnas)
