@@ -67,8 +67,10 @@ class Branch:
 
     def tried(self, records: Sequence[Record]) -> set[bytes]:
         """The widths of these trials of the branch, and of all earlier ones, as bytes."""
+        known = self._widths
         for record in records:
-            self.widths(record)
+            if record.number not in known:
+                self.widths(record)
         return self._tried
 
     def shares(self, widths: Floats | Ints, budget: str | None = None) -> Floats:

@@ -17,8 +17,8 @@ from .goal import Goal
 from .history import read
 from .space import SearchSpace
 
-WINDOW = 1000
-"""Trials a sampler sees: beyond, its time per proposal grows without a better proposal."""
+WINDOW = 500
+"""Trials a sampler sees: with 60 groups TPE takes 46 ms for them, and 69 ms for twice as many."""
 
 
 @dataclass

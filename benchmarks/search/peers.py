@@ -105,7 +105,7 @@ def fastnas(ready: Arena, score: Scorer) -> Found:
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         for budget in BUDGETS:
-            model, _ = prune.prune(
+            found[budget], _ = prune.prune(
                 copy.deepcopy(ready.dense.model),
                 mode=[("fastnas", settings)],
                 constraints={"flops": f"{100 * budget:g}%"},
@@ -117,7 +117,8 @@ def fastnas(ready: Arena, score: Scorer) -> Found:
                     "checkpoint": f"{folder}/table.pth",
                 },
             )
-            found[budget] = importlib.import_module("modelopt.torch.nas").export(model)
+    for model in found.values():
+        recalibrate(model, ready.dense.calibration)
     return found
 
 
