@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,11 @@ def read(trial: FrozenTrial) -> Record:
     )
 
 
+def has_result(trial: FrozenTrial) -> bool:
+    """Whether a trial is complete and says of which plan; a mended record may have lost that."""
+    return trial.state == TrialState.COMPLETE and "plan" in trial.user_attrs
+
+
 @dataclass
 class Endings:
     """Gives every finished trial of a growing record once, in the order in which they ended."""
@@ -105,7 +110,8 @@ class Heights:
 
 def identity(record: Record) -> str:
     """What is the same for all trials of one plan, whatever their rung and how it trains them."""
-    plan = {name: value for name, value in record.plan.items() if name != "recovery"}
+    known = {"quantization": "none", **record.plan}  # absent from records of earlier versions
+    plan = {name: value for name, value in known.items() if name != "recovery"}
     return json.dumps(plan, sort_keys=True)
 
 

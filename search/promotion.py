@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ..pruners.plan import PruningPlan
 from .goal import Goal
-from .history import Reader, Record, read
+from .history import Reader, Record, has_result, read
 from .proposal import Proposal
 from .recipes import Recipes, Tried, next_recipe, recipe_of
 from .rungs import Agreements, Finished, Rungs, promotable
@@ -55,7 +55,7 @@ class Promoter:
     def sizes(self, trials: Sequence[FrozenTrial], records: Sequence[Record]) -> tuple[int, ...]:
         """Plans by rung, by what is finished and by how well rungs predicted the next so far."""
         agreements = Agreements()
-        done = [r for t, r in zip(trials, records, strict=True) if t.state == TrialState.COMPLETE]
+        done = [r for t, r in zip(trials, records, strict=True) if has_result(t)]
         for record in sorted(done, key=lambda r: r.rung):
             agreements.add(record)
         plans = sum(r.rung == 0 for r in done)
@@ -65,7 +65,7 @@ class Promoter:
         self, below: Sequence[FrozenTrial], started: set[int | None]
     ) -> FrozenTrial | None:
         """The best complete trial that has not gone up yet; equal plans go up once."""
-        by_number = {t.number: t for t in below if t.state == TrialState.COMPLETE}
+        by_number = {t.number: t for t in below if has_result(t)}
         gone_up = {digest(by_number[n]) for n in by_number if n in started}
         finished = [Finished(n, self._read(t).values) for n, t in by_number.items()]
         for number in promotable(finished, self.goal):

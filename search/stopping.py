@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from ..errors import UsageError
 from ..objectives.constraint import conjunction
 from .front import Floats, coordinates, hypervolume, non_dominated
 from .goal import Goal
-from .history import Endings, Heights, Record, read
+from .history import Endings, Heights, Record, has_result, read
 
 PROGRESS = 1e-3
 """Relative growth of the hypervolume, of plans on rung 0, that counts as none."""
@@ -85,7 +85,7 @@ class Stopping:
         if not self._until and not self.rules.patience:
             return None
         for trial in self._endings(trials):
-            if trial.state == TrialState.COMPLETE:
+            if has_result(trial):
                 self._take(read(trial))
         return self._good_enough() or self._no_progress()
 

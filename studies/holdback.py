@@ -8,7 +8,7 @@ its position alone: batches do not matter, nor whether classes come in turns.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -87,10 +87,9 @@ def can_hold_back(task: Task) -> bool:
     first: list[Tensor] = []
     for batch in task.batches("val"):
         size = batch_size(batch[0])
-        leaves = tree_flatten(batch)[0]
-        if not all(is_divisible(leaf, size) for leaf in leaves):
+        if not all(is_divisible(part, size) for part in batch):
             return False
-        first = first or tensors(leaves)
+        first = first or tensors(tree_flatten(batch)[0])
         count += size
         if count >= ENOUGH:
             break
@@ -112,8 +111,17 @@ def same(a: Sequence[Tensor], b: Sequence[Tensor]) -> bool:
     return len(a) == len(b) and all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
 
 
-def is_divisible(leaf: Any, size: int) -> bool:
-    """Whether a leaf has a row per sample, or is one number or word for all."""
-    if isinstance(leaf, Tensor):
-        return leaf.dim() == 0 or len(leaf) == size
-    return leaf is None or isinstance(leaf, int | float | str | bool)
+def is_divisible(part: Any, size: int) -> bool:
+    """Whether all tensors have a row per sample, and nothing else in it may be one of many rows.
+
+    A number or word that stands for all is one of a mapping or of the batch itself: in a list it
+    may belong to one sample.
+    """
+    if isinstance(part, Tensor):
+        return part.dim() == 0 or len(part) == size
+    if isinstance(part, Mapping):
+        return all(is_divisible(value, size) for value in part.values())
+    if isinstance(part, list | tuple):
+        nested = all(isinstance(value, Tensor | Mapping | list | tuple) for value in part)
+        return nested and all(is_divisible(value, size) for value in part)
+    return part is None or isinstance(part, int | float | str | bool)

@@ -230,6 +230,7 @@ def go_on(study: Study, means: Means, progress: Progress, journey: Journey | Non
         failing = ledger.failing()
     if failing:
         raise RuntimeError(failing)
+    study.reread()
     study.interrupted = stop.is_set() and not late.is_set()
     if not study.interrupted:
         rescore_front(study, progress)

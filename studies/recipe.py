@@ -15,7 +15,7 @@ from torch import nn
 
 from ..errors import UsageError
 from ..objectives.base import Candidate, Measurement, Objective, measure_quality
-from ..objectives.latency import Latency
+from ..objectives.latency import Latency, inputs_of
 from ..objectives.onnx_model import OnnxModel
 from ..objectives.packing import load_state, save_state
 from ..objectives.registry import objective
@@ -219,8 +219,10 @@ def open_journey(run: Path, record: RunRecord, task: Task, note: Note = silent) 
         UsageError: the task's model is not the one that the study was started with.
     """
     cache = run / CACHE
-    task = searched(task, record.held_back)
+    whole, task = task, searched(task, record.held_back)
     dense = prepare(task, dense_of(record, task, cache), cache, note)
+    if Latency.name in record.names:
+        inputs_of(record.latency.setting, whole, dense.model)  # kept: batches of the full size
     fill_saliency(dense, record.space, cache)
     return Journey(dense, task, objectives_of(record, task, dense, cache), run / "trials")
 

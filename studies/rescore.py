@@ -10,6 +10,7 @@ form is kept where the samples of the search find it better.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -152,21 +153,24 @@ def rescore_trials(
     progress: Progress | None = None,
     task: Task | None = None,
 ) -> None:
-    """Score these trials anew, in the file and in the study."""
+    """Score these trials anew, in the study and, where that can be written, in the file."""
     known, progress = study.rescoring, progress or Silent()
     todo = [n for n in numbers if n not in known.trials]
     if not todo:
         study.reread()
         return
     judge = Judge(study.journey(task), known)
-    count = judge.sequential_samples(len(numbers), study.counts()["complete"])
+    models = len(members(study.asked, study.searched()))
+    count = judge.sequential_samples(models, study.counts()["complete"])
     progress.note(f"scoring {len(todo)} models on {judge.base.samples} samples held back")
     found = dict(known.trials)
     for i, (trial, record) in enumerate(study.trials_of(todo)):
         found[trial.number] = judge.score(trial, record, count)
         progress.share((i + 1) / len(todo))
-    replace(judge.base, trials=found).save(study.run)
-    study.reread()
+    scored = replace(judge.base, trials=found)
+    if os.access(study.run, os.W_OK):
+        scored.save(study.run)
+    study.take_scores(scored)
 
 
 @dataclass(frozen=True, eq=False)
@@ -273,5 +277,5 @@ def score_words(samples: int, score: Score | None) -> str:
     form = ", reconstructed layer by layer after the search," if score.sequential else ""
     return (
         f"Validation scores{form} are from {samples:,} samples that no trial saw, the dense "
-        f"model's too. {once}"
+        f"model's too; the choice among the models scored there was made by them. {once}"
     )

@@ -13,7 +13,7 @@ import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
 from ..search.front import Floats, coordinates, hypervolume, non_dominated
-from ..search.history import Endings, Heights, Record, read
+from ..search.history import Endings, Heights, Record, has_result, read
 from ..search.rungs import Agreements, Rungs
 from ..search.stopping import Stop
 from .progress import Best, Status
@@ -60,7 +60,7 @@ class Standing:
         ended = self._endings(trials)
         for trial in ended:
             self._time(trial)
-        complete = [t for t in ended if t.state == TrialState.COMPLETE]
+        complete = [t for t in ended if has_result(t)]
         records = [read(t) for t in complete]
         for record, trial in zip(records, complete, strict=True):
             self._compare(record, trial)

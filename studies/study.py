@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,9 +72,16 @@ class Study:
     def reread(self) -> None:
         """Take note of what was confirmed and scored anew in the meantime."""
         self.confirmation = Confirmation.load(self.run, self.asked.latency.setting)
-        self.rescoring = Rescoring.load(self.run)
-        known = self.rescoring.trials.keys()
-        self.rescored = bool(known) and set(members(self.asked, self.searched())) <= known
+        self.take_scores(Rescoring.load(self.run))
+
+    def take_scores(self, rescoring: Rescoring) -> None:
+        """Show the front by these scores, if they are of all its members."""
+        self.rescoring, known = rescoring, rescoring.trials.keys()
+        self.rescored = bool(known) and set(self.members()) <= known
+
+    def members(self) -> list[int]:
+        """Numbers of the trials that deserve to be scored anew."""
+        return members(self.asked, self.searched())
 
     @property
     def record(self) -> RunRecord:
@@ -127,10 +134,16 @@ class Study:
         """The record of a trial as the search knew it, with its confirmed latency."""
         return self.confirmation.applied(read(trial), self.dense_ms)
 
-    def eligible(self) -> list[Record]:
-        """The trials that may be on the front: those scored anew, once that is done, else all."""
-        known = self.rescoring.trials
-        return [r for r in self.judged() if not self.rescored or r.number in known]
+    def eligible(self, also: Collection[int] = ()) -> list[Record]:
+        """The trials that may be on the front: those scored anew, once that is done, else all.
+
+        Args:
+            also: numbers of trials that are taken for members of the front.
+        """
+        if not self.rescored:
+            return self.judged()
+        known = self.rescoring.trials.keys() & {*self.members(), *also}
+        return [r for r in self.judged() if r.number in known]
 
     def trials_of(self, numbers: Sequence[int]) -> Iterator[tuple[Trial, Record]]:
         """Trials by number, to be rebuilt, with what the search knows of them."""
@@ -302,8 +315,9 @@ class Study:
         except NoModelError:
             if not self.rescored:
                 raise
-            rescore_trials(self, self.promising(where), task=self.task)
-            return self.choose(where, prefer, trial)
+            others = self.promising(where)
+            rescore_trials(self, others, task=self.task)
+            return self.choose(where, prefer, trial, also=others)
 
     def promising(self, where: Sequence[str]) -> list[int]:
         """Numbers of the trials that satisfy constraints as the search knows them."""
@@ -313,13 +327,21 @@ class Study:
         return [r.number for r in records if all(c.holds(r.values, dense) for c in constraints)]
 
     def choose(
-        self, where: Sequence[str] = (), prefer: str = "knee", trial: int | None = None
+        self,
+        where: Sequence[str] = (),
+        prefer: str = "knee",
+        trial: int | None = None,
+        *,
+        also: Collection[int] = (),
     ) -> Record:
-        """The finished trial that :meth:`pick` takes; same arguments and errors."""
+        """The finished trial that :meth:`pick` takes; same arguments and errors.
+
+        ``also`` are trials to choose from besides those of :meth:`eligible`.
+        """
         finished = {r.number: r for r in self.finished()}
         if not finished:
             raise UsageError(f"{self.run} has no finished trial yet; resume it first")
-        eligible = self.eligible()
+        eligible = self.eligible(also)
         names = self.record.names
         constraints = [Constraint.parse(t, names) for t in where or self.record.where]
         if prefer != "knee" and prefer not in names:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import hierprune.arguments
+import click
+
+from hierprune.cli import launch, prune
 from hierprune.pruners.schedules.curves import SCHEDULES
 
 PAGE = Path(__file__).parents[2] / "docs" / "training.md"
@@ -17,6 +19,8 @@ def test_schedules_are_documented_in_their_order() -> None:
 
 
 def test_schedules_are_completed_on_the_command_line() -> None:
-    code = Path(hierprune.arguments.__file__).read_text()
-    option = code.partition('"--schedule"')[2].partition("click.option")[0]
-    assert set(SCHEDULES) <= set(re.findall(r'"(\w+)"', option))
+    options = [p for c in (prune, launch) for p in c.params if p.name in ("schedule", "schedules")]
+    assert len(options) == 2
+    for option in options:
+        offered = option.shell_complete(click.Context(prune), "")
+        assert [item.value for item in offered] == list(SCHEDULES)

@@ -1,10 +1,11 @@
 """Trials as the strategy reads them."""
 
+from dataclasses import replace
 from types import ModuleType
 
 from optuna.trial import TrialState, create_trial
 
-from hierprune.search.history import Reader, read
+from hierprune.search.history import Reader, current, has_result, read
 
 
 def test_a_record_says_what_the_ledger_wrote(toy: ModuleType) -> None:
@@ -35,3 +36,22 @@ def test_a_trial_is_read_again_until_it_has_finished(toy: ModuleType) -> None:
     done = toy.told(proposal, 2, toy.score(proposal))
     assert reader(done).values == toy.score(proposal)
     assert reader(done) is reader(done)
+
+
+def test_a_plan_of_an_earlier_version_is_the_same_plan(toy: ModuleType) -> None:
+    proposal = toy.make_proposer(4)([], True)
+    below, above = (
+        read(toy.told(proposal, n, toy.score(proposal), rung=n, parent=0)) for n in (0, 1)
+    )
+    old = {name: value for name, value in below.plan.items() if name != "quantization"}
+    assert current([replace(below, plan=old), above]) == [above]
+
+
+def test_a_mended_trial_without_a_plan_has_no_result(toy: ModuleType) -> None:
+    proposal = toy.make_proposer(4)([], True)
+    done = toy.told(proposal, 0, toy.score(proposal))
+    assert has_result(done)
+    stripped = {k: v for k, v in done.user_attrs.items() if k != "plan"}
+    assert not has_result(
+        create_trial(state=TrialState.COMPLETE, values=[0.0], user_attrs=stripped)
+    )

@@ -66,3 +66,16 @@ def test_only_large_splits_in_a_fixed_order_and_in_plain_tensors_are_divided(
     assert not can_hold_back(task_of(replace(rows(2000, 1000), shuffle=True)))
     boxes = [(torch.zeros(20, 3), [torch.zeros(i % 3, 4) for i in range(20)])]
     assert not can_hold_back(task_of(boxes))
+
+
+@pytest.mark.parametrize(
+    "part", [[f"word {i}" for i in range(100)], list(range(100)), (1.0, 2.0), [torch.zeros(99)]]
+)
+def test_lists_that_may_belong_to_single_samples_are_not_divided(part: object) -> None:
+    assert not holdback.is_divisible(part, 100)
+    assert not holdback.is_divisible({"images": torch.zeros(100, 2), "extra": part}, 100)
+
+
+def test_what_stands_for_all_samples_may_pass() -> None:
+    part = {"images": torch.zeros(100, 2), "pair": (torch.zeros(100), torch.ones(100)), "rate": 0.5}
+    assert holdback.is_divisible(part, 100)

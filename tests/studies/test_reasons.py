@@ -31,8 +31,8 @@ FRONT = [trial(0, 0.99, 4.0), trial(1, 0.96, 2.0), trial(2, 0.9, 1.0), trial(3, 
 def test_neighbours_are_the_next_better_ones_and_say_what_they_cost(record: RunRecord) -> None:
     assert reasons(record, FRONT, FRONT[1], ("accuracy >= 0.9",), "latency") == [
         "Trial 1 is the best in latency among the trials with accuracy >= 0.9.",
-        "The next better accuracy is trial 0: accuracy 0.9600 -> 0.9900 (within its interval); "
-        "latency 2.000 -> 4.000 ms (+100.0%).",
+        "The next better accuracy is trial 0: accuracy 0.9600 -> 0.9900 (within its 95 % "
+        "interval); latency 2.000 -> 4.000 ms (+100.0%).",
         "The next better latency is trial 2: latency 2.000 -> 1.000 ms (-50.0%); "
         "accuracy 0.9600 -> 0.9000.",
     ]

@@ -127,6 +127,7 @@ def test_a_damaged_line_is_mended_and_kept(run: Path, command: Command) -> None:
     assert [p.read_bytes() for p in (run / "damaged").glob("*/study.jsonl")] == [spoilt]
     assert finished(run) == {n: v for n, v in known.items() if n != 0}
     resumed = command("resume", run, "--workers", "0", "--json")
+    assert resumed.code == 0, resumed.err
     assert resumed.json["trials"]["complete"] == 5
 
 

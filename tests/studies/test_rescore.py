@@ -8,6 +8,7 @@ import pytest
 
 import hierprune
 from hierprune.objectives.base import measure_quality
+from hierprune.objectives.latency import inputs_of
 from hierprune.search.front import coordinates, hypervolume
 from hierprune.studies import holdback
 from hierprune.studies.report.page import write_report
@@ -127,3 +128,43 @@ def test_nothing_is_held_back_where_it_is_not_wanted(
     assert command("confirm", "r").code == 2
     monkeypatch.setattr(holdback, "ENOUGH", 1000)
     assert "no validation samples are held back" in command(*launch.split(), "s").err
+
+
+def test_a_trial_that_is_picked_by_number_does_not_join_the_front(study: Study) -> None:
+    front = [r.number for r in study.front_records()]
+    eligible = {r.number for r in study.eligible()}
+    others = {r.number for r in study.judged()} - eligible
+    picked = study.pick(trial=min(others))
+    assert picked.trial in study.rescoring.trials
+    assert {r.number for r in study.eligible()} == eligible
+    assert [r.number for r in Study.open("r").front_records()] == front
+
+
+def test_new_trials_are_not_hidden_by_scores_of_an_older_front(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise RuntimeError("no luck")
+
+    monkeypatch.setattr("hierprune.studies.launch.rescore", fails)
+    again = hierprune.resume("r", trials=16, workers=0)
+    opened = Study.open("r")
+    assert (again.scored_on, again.rescored) == (opened.scored_on, opened.rescored)
+    assert [r.number for r in again.front_records()] == [r.number for r in opened.front_records()]
+
+
+def test_timed_batches_have_their_full_size(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(holdback, "ENOUGH", 100)
+    study = hierprune.launch(
+        "stripes.py:task",
+        "timed",
+        trials=2,
+        objectives=["accuracy", "latency"],
+        latency="measured",
+        batch=64,
+        workers=0,
+    )
+    journey = study.journey()
+    assert len(next(iter(journey.task.batches("val")))[0]) < 64
+    timed = inputs_of(study.asked.latency.setting, journey.task, journey.dense.model)
+    assert len(timed) == 64
