@@ -238,7 +238,7 @@ def show_picked(picked: Picked, folder: Path | None) -> None:
     ]
     title = f"{title_of(record)}: trial {picked.trial}"
     show(table(title, [Column("", heads, False), *columns]))
-    say(f"{PLUS_MINUS}; the test split was read once, now")
+    say(f"{PLUS_MINUS}; the test split was read now, once for this model")
     if picked.latency:
         say(picked.latency)
     for sentence in verdicts(picked):

@@ -27,5 +27,6 @@ def latency_words(record: RunRecord, confirmation: Confirmation, trial: int) -> 
         return f"Latency: one forward, {KNOWN[record.latency.mode]}. {where}"
     return (
         f"Latency: {found.ratio:.3f} of the dense time (95 %: {found.low:.3f} to "
-        f"{found.high:.3f}), confirmed alone on the machine, in turns with the dense model. {where}"
+        f"{found.high:.3f}), confirmed after the search, beside nothing else of hierprune, in "
+        f"turns with the dense model. {where}"
     )

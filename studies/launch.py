@@ -47,6 +47,8 @@ MAX_WORKERS = 4
 CONFIRM_SHARE = 0.03
 """Of the time that trials took, added up over workers, for timing the front at the end."""
 CONFIRM_SECONDS = 3.0  # at least
+FINISHING = "stopping: waiting for the running trials; a second Ctrl-C ends them at once"
+GOING_BACK = "stopping: the running trials go back, to be started anew by resume"
 
 
 def launch_study(
@@ -226,7 +228,8 @@ def go_on(study: Study, means: Means, progress: Progress, journey: Journey | Non
         )
         ledger.recover()
         tracking.tell(t for t in ledger.trials() if t.state.is_finished())
-        drive(ledger, watched, recipe, stop)
+        with told_of_stop(stop, progress, requeue=means.on_stop == "requeue"):
+            drive(ledger, watched, recipe, stop)
         failing = ledger.failing()
     if failing:
         raise RuntimeError(failing)
@@ -309,6 +312,26 @@ def make_executor(means: Means, run: Path, source: TaskSource | None) -> Executo
             cargo=tuple(cargo(run, source)) if means.address else (),
         )
     return LocalExecutor(workers, run, means.trial_timeout, requeue)
+
+
+@contextmanager
+def told_of_stop(stop: threading.Event, progress: Progress, *, requeue: bool) -> Iterator[None]:
+    """Say that a stop was heard, and what happens to the running trials."""
+    over = threading.Event()
+
+    def listen() -> None:
+        while not over.wait(0.1):
+            if stop.is_set():
+                progress.note(GOING_BACK if requeue else FINISHING)
+                return
+
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
+    try:
+        yield
+    finally:
+        over.set()
+        listener.join()
 
 
 @contextmanager

@@ -28,6 +28,8 @@ from .source import TaskSource
 WEIGHTS = "model.safetensors"
 PLAN = "plan.json"
 CARD = "card.md"
+EXPORTS = ("model.onnx", "model.pt2")
+"""What ``hierprune export`` makes of a picked folder, unless told another name."""
 DRAFT = ".draft"  # a folder beside them, until all are written
 Intervals = Mapping[str, tuple[float, float]]
 
@@ -81,6 +83,7 @@ class Picked:
 
         A quantised model is ``model.int8.onnx`` beside them. The folder is made where it is not
         there. Files are moved in when all are written, the plan last: with a plan it is whole.
+        Exports of the model that was there before go, since they are not of this one.
 
         Raises:
             UsageError: the folder exists and holds something else.
@@ -91,7 +94,7 @@ class Picked:
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
         self._write(draft, folder)
-        for name in (PLAN, INT8):  # of another model that was here
+        for name in (PLAN, INT8, PICTURE, *EXPORTS):  # of another model that was here
             (folder / name).unlink(missing_ok=True)
         for path in sorted(draft.iterdir(), key=lambda path: path.name == PLAN):
             path.replace(folder / path.name)
@@ -162,7 +165,7 @@ def load(folder: str | Path, task: Task | None = None) -> nn.Module:
     plan, source = read_plan(folder)
     state = read_weights(folder)
     task = task_for(folder, source, task)
-    model = task.build_model()
+    model = built(folder, task)
     if plan.keep is not None:
         model = shrink(model, task_tree(task, model), plan.granularity, plan.keep)
     try:
@@ -170,6 +173,22 @@ def load(folder: str | Path, task: Task | None = None) -> nn.Module:
     except RuntimeError as error:
         raise UsageError(f"the weights in {folder} do not fit its plan: {error}") from error
     return model.eval()
+
+
+def built(folder: Path, task: Task) -> nn.Module:
+    """The dense model of a picked folder's task.
+
+    Raises:
+        UsageError: a file that the task reads is not there.
+    """
+    try:
+        return task.build_model()
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"the task of {folder} reads a file that is not there: {error.filename or error}. Call "
+            f"it from the folder that the study was started in, or let the task find its files "
+            f"from any folder: Path(__file__).with_name(...)"
+        ) from error
 
 
 def task_for(folder: Path, source: dict[str, Any] | None, task: Task | None) -> Task:

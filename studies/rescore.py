@@ -271,7 +271,7 @@ def score_words(samples: int, score: Score | None) -> str:
         samples: held back, on which it was scored; 0 where it was not.
         score: on them.
     """
-    once = "The test split was read once, when it was picked."
+    once = "The test split was read once for this model, when it was picked."
     if not samples or score is None:
         return f"Validation scores chose this model, so they flatter it a little. {once}"
     form = ", reconstructed layer by layer after the search," if score.sequential else ""
