@@ -110,7 +110,7 @@ def show_front(study: Study) -> None:
     measured = {o.name: measured_column(o, record, records) for o in record.measured}
     needed = first + [measured.pop(name) for name in dict.fromkeys(shown)]
     more = [*plan_columns(records, record), *measured.values()]
-    show(fitting(title, needed + speed(study, records), more))
+    show(fitting(title, needed + speed(study, records) + limits(record, records), more))
     rungs = " + ".join(map(str, counts["rungs"]))
     say(
         f"{counts['complete']} plans finished (trials by rung: {rungs or 0}), "
@@ -134,6 +134,15 @@ def doubts_text(study: Study) -> str:
         return ""
     pairs = ", ".join(f"{trial} (from {other})" for trial, other in found.items())
     return f"not told from a cheaper model by their 95 % intervals: {pairs}"
+
+
+def limits(record: RunRecord, records: Sequence[Record]) -> list[Column]:
+    """Which models break the study's constraints, where it has some."""
+    goal = record.goal()
+    if not goal.constraints:
+        return []
+    cells = ["" if goal.violation(r.values) <= 0 else "broken" for r in records]
+    return [Column("constraints", ["", *cells], False)]
 
 
 def ended_text(study: Study) -> str:

@@ -96,8 +96,9 @@ def confirm(
 
 
 def missing(study: Study) -> Sequence[Record]:
-    """The trials of the front whose latency is not confirmed yet."""
-    return [r for r in study.front_records() if r.number not in study.confirmation.trials]
+    """The trials whose latency is not confirmed yet: what may be picked, then the whole front."""
+    wanted = {r.number: r for r in [*study.allowed_front(), *study.front_records()]}
+    return [r for number, r in wanted.items() if number not in study.confirmation.trials]
 
 
 def confirmed(record: RunRecord, journey: Journey, trial: Record, seconds: float) -> Confirmed:

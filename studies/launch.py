@@ -44,7 +44,7 @@ from .trackers.tracking import track
 from .trial import Ask, Outcome, Tell, Trial
 
 MAX_WORKERS = 4
-CONFIRM_SHARE = 0.03
+CONFIRM_SHARE = 0.05
 """Of the time that trials took, added up over workers, for timing the front at the end."""
 CONFIRM_SECONDS = 3.0  # at least
 FINISHING = "stopping: waiting for the running trials; a second Ctrl-C ends them at once"

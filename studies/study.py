@@ -183,7 +183,18 @@ class Study:
 
         A plan that went up the rungs stands for itself there alone.
         """
-        records = self.eligible()
+        return self.front_of(self.eligible())
+
+    def allowed_front(self) -> list[Record]:
+        """The non-dominated ones of the trials that satisfy the constraints: :meth:`pick`'s choice.
+
+        Some of them are not on the front, where a trial that breaks a constraint is better.
+        """
+        goal = self.record.goal()
+        return self.front_of([r for r in self.eligible() if goal.violation(r.values) <= 0])
+
+    def front_of(self, records: list[Record]) -> list[Record]:
+        """The non-dominated ones, from the best in the first objective down."""
         axes = self.record.goal().axes
         points = coordinates(axes, [r.values for r in records])
         front = [i for i in np.flatnonzero(non_dominated(points))]

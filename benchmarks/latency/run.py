@@ -36,7 +36,7 @@ from hierprune.pruners.dense import Dense
 from hierprune.pruners.prune import prune, shrink
 from hierprune.pruners.tree_cache import find_tree
 from hierprune.search.space import SpaceOptions
-from hierprune.studies.confirm import NARROW
+from hierprune.studies.confirm import NARROW, confirm
 from hierprune.studies.latency import alone, measure_table, random_widths
 from hierprune.studies.progress import Silent
 from hierprune.studies.study import Study
@@ -186,6 +186,37 @@ def halves(cost: CostModel, align: int, count: int) -> Iterator[np.ndarray]:
             yield widths
 
 
+def picked(trials: int) -> None:
+    """ResNet-20 on Fashion-MNIST at half of its multiply-accumulates, as a user asks for it."""
+    with tempfile.TemporaryDirectory() as folder:
+        study = hierprune.launch(
+            "resnet20-fashion",
+            Path(folder) / "run",
+            trials=trials,
+            objectives=("accuracy", "latency"),
+            where=("macs <= 0.5",),
+            granularity=("channel", "block"),
+            runtime="onnxruntime",
+        )
+        confirm(study, seconds=60, again=True)
+        for prefer in ("knee", "accuracy"):
+            tell_picked(study, prefer)
+
+
+def tell_picked(study: Study, prefer: str) -> None:
+    """How fast the model is that one preference picks, and what it costs."""
+    record = study.choose(prefer=prefer)
+    dense, found = study.record.dense.values, study.confirmation.trials[record.number]
+    low, high = 1 / found.high, 1 / found.low
+    text = (
+        f"picked ResNet-20, macs <= 0.5, prefer {prefer}: {1 / found.ratio:.2f}x "
+        f"({low:.2f} to {high:.2f}) at {record.values['macs']:.2f} of the MACs, "
+        f"{record.plan['granularity']}, accuracy {record.values['accuracy']:.3f} "
+        f"(dense {dense['accuracy']:.3f}), widths in multiples of {study.record.space.align}"
+    )
+    say(f"{text} (at least 1.6x)", low >= 1.6)
+
+
 class Watch:
     """Notes when each step of a study began."""
 
@@ -241,6 +272,7 @@ PARTS: dict[str, tuple[Callable[[int], None], int, int]] = {
     "repeated": (repeated, 40, 6),
     "predicted": (predicted, 30, 8),
     "cost": (cost, 60, 20),
+    "picked": (picked, 40, 12),
 }
 """By name: what runs, with how many tries, and with how many in the short form."""
 
@@ -254,7 +286,7 @@ def main() -> None:
     for name in options.parts:
         part, tries, few = PARTS[name]
         start = time.perf_counter()
-        if name == "cost":
+        if name in ("cost", "picked"):
             part(few if options.short else tries)
         else:
             with alone():

@@ -1,6 +1,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -42,6 +43,16 @@ def test_what_another_setting_measured_is_not_taken(tmp_path: Path):
     assert Confirmation.load(tmp_path, Setting(threads=2)).trials == {}
     (tmp_path / FILE).write_text("{")
     assert Confirmation.load(tmp_path, Setting()).trials == {}
+
+
+def test_what_may_be_picked_is_timed_like_the_front():
+    a, b, c = (replace(RECORD, number=n) for n in (1, 2, 3))
+    study = SimpleNamespace(
+        front_records=lambda: [a, b],
+        allowed_front=lambda: [b, c],
+        confirmation=Confirmation(Setting(), {1: FOUND}),
+    )
+    assert missing(study) == [b, c]  # type: ignore[arg-type]
 
 
 @pytest.mark.slow
