@@ -91,10 +91,16 @@ def recipes_from(given: Mapping[str, Any]) -> Recipes:
 
 
 def training_from(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Learning rates, weights of distillation and schedules, as far as they are given."""
+    """Learning rates, weights of distillation and schedules, as far as they are given.
+
+    Raises:
+        UsageError: no schedule is named.
+    """
     found: dict[str, Any] = {n: numbers(given[n]) for n in ("lr", "distil") if n in given}
     if "schedule" in given:
         found["schedule"] = tuple(given["schedule"])
+        if not found["schedule"]:
+            raise UsageError("schedule must name at least one schedule, such as 'oneshot'")
     return found
 
 

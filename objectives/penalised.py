@@ -46,13 +46,21 @@ class PenalisedLoss:
 
         >>> PenalisedLoss.called("penalised_loss_0.1")
         PenalisedLoss(weight=0.1)
+
+        Raises:
+            UsageError: the weight is written in another way than in :attr:`name`, or negative.
         """
         head, _, weight = name.rpartition("_")
         try:
             number = float(weight)
         except ValueError:
             return cls() if name == NAME else None
-        return cls(number) if head == NAME else None
+        if head != NAME:
+            return None
+        found = cls(number)
+        if found.name != name:
+            raise UsageError(f"write {found.name!r} in the place of {name!r}")
+        return found
 
     def __call__(self, candidate: Candidate) -> Measurement:
         """The sum, with the interval of the loss."""

@@ -90,6 +90,8 @@ class SpaceOptions:
 
     def __post_init__(self) -> None:
         """Check densities and names."""
+        if not self.quantizations:
+            raise UsageError("int8 must name at least one of 'none', 'dynamic', 'static'")
         for name in self.quantizations:
             if name not in QUANTIZATIONS:
                 raise unknown("kind of int8", name, QUANTIZATIONS)

@@ -223,6 +223,8 @@ def test_names_may_be_one_word(home: Path) -> None:
         ({"min_density": 0.9, "max_density": 0.1}, "min_density must be below"),
         ({"where": "params"}, "cannot read the constraint"),
         ({"objectives": ("params", "params")}, "objectives must differ"),
+        ({"int8": ()}, "int8 must name at least one"),
+        ({"schedule": ()}, "schedule must name at least one"),
     ],
 )
 def test_bad_arguments_are_usage_errors(

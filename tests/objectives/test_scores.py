@@ -91,6 +91,9 @@ def test_the_weight_of_the_penalty_is_part_of_its_name():
     assert is_quality(light)
     one = candidate()
     assert light(one).value == pytest.approx(one.quality["loss"].value + 0.1)
+    for twice in ("penalised_loss_0.10", "penalised_loss_1", "penalised_loss_1e-5"):
+        with pytest.raises(UsageError, match="in the place of"):
+            objective(twice, task())
     for wrong in ("penalised_loss_", "penalised_loss_much", "penalised_lossy"):
         with pytest.raises(UsageError, match="penalised_loss"):
             objective(wrong, task())

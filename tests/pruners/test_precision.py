@@ -46,6 +46,13 @@ def test_gradients_reach_single_precision_weights() -> None:
         assert parameter.grad.abs().sum() > 0
 
 
+def test_convolutions_of_other_ranks_are_left_as_they_are() -> None:
+    model = nn.Sequential(nn.Conv3d(1, 2, 3), nn.Conv1d(2, 2, 3), nn.Conv2d(3, 4, 3))
+    lay_out(model, "bfloat16")
+    assert model[0].weight.is_contiguous()
+    assert model[2].weight.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_the_layout_changes_no_value() -> None:
     model = make_model()
     before = {n: t.clone() for n, t in model.state_dict().items()}

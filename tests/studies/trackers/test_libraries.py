@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,8 @@ def offline_records(content: bytes, block: int = 32768) -> Iterator[bytes]:
             continue
         length, kind = struct.unpack_from("<HB", content, position + 4)
         position += 7
+        if position + length > len(content):  # still being written
+            return
         record += content[position : position + length]
         position += length
         if kind in (1, 4):  # whole, or the last part
@@ -76,6 +79,14 @@ def offline_records(content: bytes, block: int = 32768) -> Iterator[bytes]:
 
 
 READ = {"tensorboard": on_tensorboard, "mlflow": on_mlflow, "wandb": on_wandb}
+
+
+def when_written(read: Read, home: Path, count: int) -> Rows:
+    """What the library gives back once that is ``count`` rows; wandb writes by another process."""
+    end = time.monotonic() + 30
+    while len(found := read(home)) < count and time.monotonic() < end:
+        time.sleep(0.2)
+    return found
 
 
 def test_every_tracker_is_tested() -> None:
@@ -95,6 +106,6 @@ def test_trials_are_tracked_once_and_resume_goes_on(
     hierprune.resume("new", trials=4, workers=0)
     study = Study.open("new")
     expected = {r.number: r.values["accuracy"] for r in study.finished()}
-    found = READ[name](home)
+    found = when_written(READ[name], home, len(expected))
     assert sorted(number for number, _ in found) == list(expected) == [0, 1, 2, 3]
     assert dict(found) == pytest.approx(expected)
