@@ -9,11 +9,12 @@ from typing import Any
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.storages import BaseStorage
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from ..errors import UsageError
 from ..task import Direction
+from .database import open_states
 from .records import outcome_record
 from .tally import Tally
 from .trial import Outcome
@@ -46,20 +47,38 @@ class Pages:
         if not self._trials:
             self._trials = self._storage.get_all_trials(self._study_id, deepcopy=False)
             self._open = list(range(len(self._trials)))
+        elif isinstance(self._storage, RDBStorage):
+            self._read_changed(self._storage)
         else:
             for number in self._open:
-                self._trials[number] = self._storage.get_trial(self._id(number))
+                self.read(number)
             self._read_new()
         self._open = [n for n in self._open if not self._trials[n].state.is_finished()]
         self.tally.update(self._trials)
         return self._trials
 
+    def read(self, number: int) -> FrozenTrial:
+        """One trial as it is now; a state that did not change does not say that nothing did."""
+        self._trials[number] = trial = self._storage.get_trial(self._id(number))
+        return trial
+
+    def _read_changed(self, storage: RDBStorage) -> None:
+        known = len(self._trials)
+        states = open_states(storage, self._study_id, known)
+        for number in self._open:
+            if states.get(number) != self._trials[number].state:
+                self.read(number)
+        for number in sorted(n for n in states if n >= known):
+            self._append(number)
+
     def _read_new(self) -> None:
         with contextlib.suppress(KeyError):  # there is no further trial
             while True:
-                number = len(self._trials)
-                self._trials.append(self._storage.get_trial(self._id(number)))
-                self._open.append(number)
+                self._append(len(self._trials))
+
+    def _append(self, number: int) -> None:
+        self._trials.append(self._storage.get_trial(self._id(number)))
+        self._open.append(number)
 
     def _id(self, number: int) -> int:
         return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)

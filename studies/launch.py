@@ -20,6 +20,7 @@ from ..task import Task
 from .begin import new_folder, objectives_to_measure, prepare_study
 from .check import check_task
 from .confirm import confirm
+from .database import lasting_url, open_database
 from .drive import drive
 from .executor import Executor, RecipeSpec
 from .fingerprint import data_sha256
@@ -38,7 +39,7 @@ from .shipping import cargo
 from .signals import clean_stop
 from .source import TaskSource
 from .standing import Standing
-from .storage import check_locks, lasting_url, open_database, open_storage
+from .storage import check_locks, open_storage
 from .study import Study, study_name
 from .trackers.tracking import track
 from .trial import Ask, Outcome, Tell, Trial

@@ -212,7 +212,9 @@ class Ledger:
         with self._locked():
             self._recovered = time.monotonic()
             self._book.trials()
-            lost = [t for t in self._book.tally.in_state(TrialState.RUNNING) if self._is_lost(t)]
+            running = self._book.tally.in_state(TrialState.RUNNING)
+            suspects = [self._book.read(t.number) for t in running if self._is_lost(t)]
+            lost = [t for t in suspects if self._is_lost(t)]
             for trial in lost:
                 self._take_over(trial)
             self._observer.bury()
@@ -222,6 +224,8 @@ class Ledger:
     def _is_lost(self, trial: FrozenTrial) -> bool:
         """Whether nobody runs it; without an owner it was being claimed, under the lock we hold."""
         owner = trial.user_attrs.get("owner")
+        if trial.state.is_finished():
+            return False
         return owner is None or (owner != self.owner and not self._observer.alive(owner))
 
     def _take_over(self, trial: FrozenTrial, *, counted: bool = True) -> None:
@@ -275,9 +279,9 @@ class Ledger:
         """Leave. What still runs here waits for the next launcher, its attempt not counted."""
         try:
             with self._locked(), contextlib.suppress(OSError):  # a full disk: recovered later
-                trials = self.trials()
+                self._book.trials()
                 for number in sorted(self._mine):
-                    self._take_over(trials[number], counted=False)
+                    self._take_over(self._book.read(number), counted=False)
         finally:
             self._janitor.shutdown()
             self._pulse.close()

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 from chaos import Launcher, audit, run_to_end, storm
-from optuna.storages import BaseStorage
+from optuna.storages import BaseStorage, RDBStorage
+from optuna.trial import TrialState
 from postgres import install, server
-from toy import DIRECTIONS, proposer
+from toy import DIRECTIONS, proposal, proposer
 
+from hierprune.studies.book import Book
 from hierprune.studies.ledger import Ledger
+from hierprune.studies.records import first_attempt, next_attempt
 from hierprune.studies.storage import open_storage
 from hierprune.studies.trial import Outcome
 
@@ -57,7 +60,64 @@ def test_ask_tell_and_recover(tmp_path: Path, url: str) -> None:
 
 def close(storage: BaseStorage) -> None:
     """Give back the connections, which are the process's as long as it lives."""
-    storage._backend.engine.dispose()  # type: ignore[attr-defined]
+    assert isinstance(storage, RDBStorage)
+    storage.engine.dispose()
+
+
+def test_two_books_of_one_study_agree_after_every_write(tmp_path: Path, url: str) -> None:
+    storage = open_storage(tmp_path, url)
+    one, two = (Book(storage, "books", DIRECTIONS) for _ in range(2))
+
+    def same() -> bool:
+        return list(one.trials()) == list(two.trials())
+
+    for i in range(3):
+        one.add(first_attempt(proposal(i), "me"))
+    assert same()
+    two.finish(Outcome(1, dict.fromkeys(DIRECTIONS, 1.0)))
+    two.add(next_attempt(two.trials()[0], 2))
+    assert same()
+    assert one.claim(3, "you")
+    two.finish(Outcome(0, error="it broke", kind="exception"))
+    assert same()
+    states = [t.state.name for t in one.trials()]
+    assert states == ["FAIL", "COMPLETE", "RUNNING", "RUNNING"]
+    close(storage)
+
+
+def test_trials_that_still_run_are_not_read_again(
+    tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = open_storage(tmp_path, url)
+    book = Book(storage, "reads", DIRECTIONS)
+    for i in range(5):
+        book.add(first_attempt(proposal(i), "me"))
+    book.trials()
+    book.finish(Outcome(3, dict.fromkeys(DIRECTIONS, 1.0)))
+    book.add(first_attempt(proposal(5), "me"))
+    read: list[int] = []
+    monkeypatch.setattr(book, "read", lambda n, real=book.read: read.append(n) or real(n))
+    assert [t.number for t in book.trials()] == list(range(6))
+    assert read == [3]
+    close(storage)
+
+
+def test_a_launcher_seen_between_start_and_signature_keeps_its_trial(
+    tmp_path: Path, url: str
+) -> None:
+    storage = open_storage(tmp_path, url)
+
+    def open_ledger() -> Ledger:
+        return Ledger(storage, tmp_path, DIRECTIONS, proposer(), 4, name="claimed")
+
+    with open_ledger() as ours, open_ledger() as theirs:
+        waiting = theirs._book.add(next_attempt(first_attempt(proposal(0), ""), 2))
+        book = theirs._book
+        storage.set_trial_state_values(book._id(waiting), TrialState.RUNNING)
+        assert ours.trials()[waiting].user_attrs.get("owner") is None
+        storage.set_trial_user_attr(book._id(waiting), "owner", theirs.owner)
+        assert ours.recover() == 0
+    close(storage)
 
 
 @pytest.mark.slow

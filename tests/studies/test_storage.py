@@ -19,13 +19,12 @@ from optuna.trial import TrialState, create_trial
 
 from hierprune.errors import UsageError
 from hierprune.studies import storage as storage_module
+from hierprune.studies.database import lasting_url, without_password
 from hierprune.studies.storage import (
     FlockJournalBackend,
     check_locks,
     end_of_last_line,
-    lasting_url,
     open_storage,
-    without_password,
 )
 
 RECORDS = [{"number": i, "text": "x" * (i * 7 % 40)} for i in range(6)]
