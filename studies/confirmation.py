@@ -11,6 +11,7 @@ from typing import Literal
 from ..objectives.latency import Latency
 from ..objectives.runtime import Setting
 from ..search.history import Record
+from .whole import write_whole
 
 FILE = "confirmed.json"
 
@@ -49,9 +50,7 @@ class Confirmation:
             "created": self.created,
             "trials": {str(n): vars(c) for n, c in sorted(self.trials.items())},
         }
-        draft = run / f".{FILE}.draft"
-        draft.write_text(json.dumps(data, indent=1) + "\n")
-        draft.replace(run / FILE)
+        write_whole(run / FILE, json.dumps(data, indent=1) + "\n")
 
     @classmethod
     def load(cls, run: Path, setting: Setting) -> Confirmation:

@@ -32,6 +32,7 @@ from ..search.space import SpaceOptions
 from ..task import Task
 from .prepare import cost_of
 from .progress import Progress, Silent
+from .whole import write_whole
 
 TABLE = "latency.json"
 ROWS = 32  # at most
@@ -94,9 +95,7 @@ def cached_table(
     except (OSError, ValueError, KeyError, TypeError):
         pass
     table = measure_table(options, dense, task, space, progress)
-    draft = file.with_suffix(".draft")
-    draft.write_text(json.dumps({"about": about, "table": table.to_json()}))
-    draft.replace(file)
+    write_whole(file, json.dumps({"about": about, "table": table.to_json()}))
     return table
 
 

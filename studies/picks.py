@@ -9,16 +9,17 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
+from .whole import write_whole
+
 FILE = "picked.json"
 
 
 def note_pick(run: Path, trial: int, folder: Path) -> None:
     """Remember that a trial was written to a folder, if the run can be written to."""
     known = picks(run) | {trial: str(folder)}
-    draft = run / f".{FILE}.draft"
+    data = {str(n): place for n, place in known.items()}
     with suppress(OSError):
-        draft.write_text(json.dumps({str(n): place for n, place in known.items()}, indent=1) + "\n")
-        draft.replace(run / FILE)
+        write_whole(run / FILE, json.dumps(data, indent=1) + "\n")
 
 
 def picks(run: Path) -> dict[int, str]:

@@ -27,6 +27,7 @@ from .dense import default_cache, dense_model
 from .fingerprint import weights_sha256
 from .progress import Progress, Silent
 from .run_record import RunRecord
+from .whole import write_whole
 
 CACHE = "cache"
 DENSE = "dense.safetensors"
@@ -199,9 +200,7 @@ def cached_tree(path: Path, build: Callable[[], ModelTree]) -> ModelTree:
         return ModelTree.from_json(json.loads(path.read_text()))
     except (OSError, ValueError, KeyError, TypeError):
         tree = build()
-        draft = path.with_suffix(".draft")
-        draft.write_text(json.dumps(tree.to_json()))
-        draft.replace(path)
+        write_whole(path, json.dumps(tree.to_json()))
         return tree
 
 

@@ -35,6 +35,7 @@ from .run_record import FILE, RunRecord
 from .shipped import found
 from .source import TaskSource
 from .trial import Outcome, Trial
+from .whole import write_whole
 
 WEIGHTS = "model.safetensors"
 UNITS = "units.json"
@@ -106,9 +107,7 @@ class Journey:
         folder = self.folder(number)
         folder.mkdir(parents=True, exist_ok=True)
         if in_training(plan):
-            draft = folder / f".{UNITS}.draft"
-            draft.write_text(json.dumps(plan.to_json()["keep"]))
-            draft.replace(folder / UNITS)
+            write_whole(folder / UNITS, json.dumps(plan.to_json()["keep"]))
         save_state(model.state_dict(), folder / WEIGHTS)
 
     def kept(self, trial: Trial) -> tuple[nn.Module, PruningPlan] | None:

@@ -34,6 +34,7 @@ from .progress import Progress, Silent
 from .recipe import Journey, measured
 from .run_record import RunRecord
 from .trial import Trial
+from .whole import write_whole
 
 if TYPE_CHECKING:
     from .study import Study
@@ -85,9 +86,7 @@ class Rescoring:
             "guess": dict(self.guess),
             "trials": {str(n): vars(s) for n, s in sorted(self.trials.items())},
         }
-        draft = run / f".{FILE}.draft"
-        draft.write_text(json.dumps(data, indent=1) + "\n")
-        draft.replace(run / FILE)
+        write_whole(run / FILE, json.dumps(data, indent=1) + "\n")
 
     @classmethod
     def load(cls, run: Path) -> Rescoring:
@@ -153,7 +152,10 @@ def rescore_trials(
     progress: Progress | None = None,
     task: Task | None = None,
 ) -> None:
-    """Score these trials anew, in the study and, where that can be written, in the file."""
+    """Score these trials anew, in the study and, where that can be written, in the file.
+
+    A score is kept as soon as it is there, beside those of other launchers that score too.
+    """
     known, progress = study.rescoring, progress or Silent()
     todo = [n for n in numbers if n not in known.trials]
     if not todo:
@@ -163,13 +165,14 @@ def rescore_trials(
     models = len(members(study.asked, study.searched()))
     count = judge.sequential_samples(models, study.counts()["complete"])
     progress.note(f"scoring {len(todo)} models on {judge.base.samples} samples held back")
-    found = dict(known.trials)
+    scored = replace(judge.base, trials=known.trials)
     for i, (trial, record) in enumerate(study.trials_of(todo)):
-        found[trial.number] = judge.score(trial, record, count)
+        found = {trial.number: judge.score(trial, record, count)}
+        others = Rescoring.load(study.run).trials
+        scored = replace(scored, trials={**others, **scored.trials, **found})
+        if os.access(study.run, os.W_OK):
+            scored.save(study.run)
         progress.share((i + 1) / len(todo))
-    scored = replace(judge.base, trials=found)
-    if os.access(study.run, os.W_OK):
-        scored.save(study.run)
     study.take_scores(scored)
 
 

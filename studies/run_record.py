@@ -19,6 +19,7 @@ from ..search.space import SpaceOptions
 from ..search.stopping import Stopping, StopRules
 from ..task import Direction
 from .source import TaskSource
+from .whole import write_whole
 
 FORMAT = 1
 FILE = "run.json"
@@ -141,9 +142,7 @@ class RunRecord:
     def save(self, run: Path) -> None:
         """Write ``run.json``; readers see the old file or the whole new one."""
         data = {"format": FORMAT} | asdict(self)
-        draft = run / f".{FILE}.draft"
-        draft.write_text(json.dumps(data, indent=1) + "\n")
-        draft.replace(run / FILE)
+        write_whole(run / FILE, json.dumps(data, indent=1) + "\n")
 
     @classmethod
     def load(cls, run: Path) -> RunRecord:

@@ -10,12 +10,14 @@ import hierprune
 from hierprune.objectives.base import measure_quality
 from hierprune.objectives.latency import inputs_of
 from hierprune.search.front import coordinates, hypervolume
+from hierprune.search.history import Record
 from hierprune.studies import holdback
 from hierprune.studies.report.page import write_report
 from hierprune.studies.report.progress_figure import progress_figures
 from hierprune.studies.report.view import View
-from hierprune.studies.rescore import FILE, Rescoring, Score, members
+from hierprune.studies.rescore import FILE, Judge, Rescoring, Score, members, rescore
 from hierprune.studies.study import Study
+from hierprune.studies.trial import Trial
 
 Command = Callable[..., Any]
 
@@ -168,3 +170,23 @@ def test_timed_batches_have_their_full_size(home: Path, monkeypatch: pytest.Monk
     assert len(next(iter(journey.task.batches("val")))[0]) < 64
     timed = inputs_of(study.asked.latency.setting, journey.task, journey.dense.model)
     assert len(timed) == 64
+
+
+def test_scores_are_kept_one_by_one(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = dict(study.rescoring.trials)
+    (study.run / FILE).unlink()
+    score, done = Judge.score, list[int]()
+
+    def dies_at_the_third(judge: Judge, trial: Trial, record: Record, samples: int) -> Score:
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(trial.number)
+        return score(judge, trial, record, samples)
+
+    monkeypatch.setattr(Judge, "score", dies_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        rescore(Study.open("r"))
+    assert sorted(Rescoring.load(study.run).trials) == done
+    monkeypatch.setattr(Judge, "score", score)
+    rescore(Study.open("r"))
+    assert Rescoring.load(study.run).trials == known
