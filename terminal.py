@@ -32,6 +32,7 @@ from .studies.verify_run import Audit
 from .studies.wording import agreement_words
 
 LATENCY = "latency"
+PREDICTED = "p"
 MARKS = {"faster": "", "slower": "SLOWER", "undecided": "~"}
 COSTS = ("params", "macs")
 """Shown beside the objectives in every front."""
@@ -164,11 +165,13 @@ def speed(study: Study, records: Sequence[Record]) -> list[Column]:
     """How many times faster than dense each model is, where latency is an objective."""
     if LATENCY not in study.record.directions:
         return []
+    states = [study.latency_of(r) for r in records]
+    mixed = len({s["latency_known"] for s in states}) > 1
     cells = []
-    for r in records:
+    for r, state in zip(records, states, strict=True):
         faster = f"{study.dense_ms / r.values[LATENCY]:.2f}"
-        state = study.latency_of(r)["against_dense"]
-        cells.append(f"{faster} {MARKS[state]}".strip())
+        predicted = PREDICTED if mixed and state["latency_known"] == "predicted" else ""
+        cells.append(" ".join(filter(None, (faster, MARKS[state["against_dense"]], predicted))))
     return [Column("speed-up\nx", ["", *cells])]
 
 
@@ -180,6 +183,8 @@ def latency_text(study: Study, records: Sequence[Record]) -> str:
     on = f"{setting.runtime}, {setting.threads} thread{'s' * (setting.threads > 1)}"
     text = ", ".join(f"{count} {word}" for word, count in known.items())
     more = ""
+    if known.keys() > {"predicted"}:
+        text = text.replace(" predicted", f" predicted ({PREDICTED})")
     if LATENCY in study.record.directions:
         slower = sum(s["against_dense"] == "slower" for s in states)
         unsure = sum(s["against_dense"] == "undecided" for s in states)

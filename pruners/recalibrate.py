@@ -19,7 +19,7 @@ def recalibrate(model: nn.Module, calibration: Calibration) -> None:
     batches, the statistics stay. Batches of one sample, whose variance may not be known, count
     only where there are no others.
     """
-    norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    norms = tracked(model)
     everything = [inputs for inputs, _ in calibration.batches]
     batches = [inputs for inputs in everything if batch_size(inputs) > 1] or everything
     if not norms or not batches:
@@ -31,6 +31,11 @@ def recalibrate(model: nn.Module, calibration: Calibration) -> None:
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
+
+
+def tracked(model: nn.Module) -> list[_BatchNorm]:
+    """The layers with running statistics."""
+    return [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
 
 
 def estimate(model: nn.Module, norms: Sequence[_BatchNorm], batches: Sequence[Inputs]) -> None:

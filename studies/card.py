@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..objectives.constraint import Constraint
-from .wording import epochs_text
+from ..pruners.recalibrate import tracked
+from .wording import epochs_text, split_text
 
 if TYPE_CHECKING:
     from ..pruners.plan import Recovery
@@ -83,7 +84,7 @@ def summary(picked: Picked) -> str:
     int8 = "" if kind == "none" else f", then quantised to int8 ({kind} ranges of activations)"
     return (
         f"{plan.granularity} pruning of {record.task}{on}: {plan.ratio:.1%} of the {plan.budget} "
-        f"removed, ranked by {plan.criterion}, split by {plan.allocation}, "
+        f"removed, ranked by {plan.criterion}, {split_text(plan.allocation)}, "
         f"recovered by {recovery_text(picked)}{int8}."
     )
 
@@ -116,7 +117,7 @@ def recovery_text(picked: Picked) -> str:
     recovery = picked.plan.recovery
     steps = [
         (recovery.reconstruct, "least-squares reconstruction"),
-        (recovery.recalibrate, "BatchNorm re-estimation"),
+        (recovery.recalibrate and bool(tracked(picked.model)), "BatchNorm re-estimation"),
         (recovery.epochs > 0, training_text(recovery)),
     ]
     return ", ".join(text for used, text in steps if used) or "nothing"

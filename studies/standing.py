@@ -22,6 +22,8 @@ from .trial import Outcome
 
 CHUNKS = 24
 """Steps in which the hypervolume of trials that are read at once is followed."""
+SETTLED = 3
+"""Trials from which on the time that is left is estimated."""
 RECENT = 50
 """Trials of a rung, the last ones, whose median is its pace."""
 
@@ -161,8 +163,11 @@ class Standing:
         )
 
     def _remaining(self, done: Sequence[int], sizes: Sequence[int], at_once: int) -> float | None:
-        """Seconds until all rungs that have a pace are full; ``None`` before the first trial."""
-        if not self._pace:
+        """Seconds until all rungs that have a pace are full; ``None`` before there is any.
+
+        The first trials also start processes and fill caches: what they took says little.
+        """
+        if sum(map(len, self._pace.values())) < SETTLED:
             return None
         seconds = 0.0
         for rung, pace in self._pace.items():

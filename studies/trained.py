@@ -32,7 +32,7 @@ from .prepare import prepare
 from .progress import Progress, Silent
 from .recipe import measured
 from .source import TaskSource
-from .wording import epochs_text
+from .wording import epochs_text, split_text
 
 UNFINISHED = "training.safetensors"
 COSTS = ("params", "macs", "compression")
@@ -183,7 +183,7 @@ class Trained:
             f"# {self.task}, pruned while it trained",
             "",
             f"{plan.granularity} pruning: {plan.ratio:.1%} of the {plan.budget} removed, ranked by "
-            f"{plan.criterion}, split by {plan.allocation}; schedule {recovery.schedule}, "
+            f"{plan.criterion}, {split_text(plan.allocation)}; schedule {recovery.schedule}, "
             f"{epochs_text(recovery.epochs)} at learning rates up to {recovery.lr:g}, the dense "
             f"model's outputs weighing {recovery.distil:g} in the loss, seed {plan.seed}.",
             "",

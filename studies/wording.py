@@ -1,4 +1,4 @@
-"""Time, epochs, and how rungs agree, in words."""
+"""Time, epochs, allocations, and how rungs agree, in words."""
 
 from __future__ import annotations
 
@@ -35,6 +35,25 @@ def epochs_text(epochs: float) -> str:
     return f"{epochs:g} epoch" + "s" * (epochs != 1)
 
 
+SPLITS = {
+    "flat": "every group's density chosen by itself",
+    "uniform": "every group thinned alike",
+    "global": "split by one ranking of all groups' units",
+    "erk": "split by the shapes of the layers (ERK)",
+    "lamp": "split by one ranking of layer-adaptive magnitudes (LAMP)",
+    "dp": "split by what thinning each group alone costs",
+}
+
+
+def split_text(allocation: str) -> str:
+    """How a plan's density was split over its groups.
+
+    >>> split_text("dp"), split_text("given")
+    ('split by what thinning each group alone costs', 'split as given')
+    """
+    return SPLITS.get(allocation, f"split as {allocation}")
+
+
 def agreement_words(agreements: Iterable[Agreement]) -> str:
     """How well rungs predict the next; empty where none has a next.
 
@@ -48,6 +67,7 @@ def agreement_text(found: Agreement) -> str:
     """How well one rung predicts the next."""
     which = f"losses on rungs {found.rung} and {found.rung + 1}"
     if found.spearman is None:
-        return f"{which}: {found.pairs} plans, {SLICE} tell how well one predicts the other"
+        plans = f"{found.pairs} plan" + "s" * (found.pairs != 1)
+        return f"{which}: known of {plans}, {SLICE} tell how well one predicts the other"
     wider = f": {found.widening:.2f} times as many go up" if found.widening > 1 else ""
     return f"{which} have rank correlation {found.spearman:.2f} ({found.pairs} plans){wider}"

@@ -23,6 +23,7 @@ from .figures import other_figures
 from .front_figure import front_figure
 from .front_table import heads, rows
 from .headline import findings
+from .importance_figure import ENOUGH
 from .view import View
 from .words import number, title
 
@@ -193,8 +194,12 @@ def panels(view: View) -> list[Panel]:
 
 def caption(view: View, topic: str) -> str:
     """How to read the figures of a topic, and how to get those that are missing."""
-    unmeasured = topic == "densities" and not view.profiles
-    return f"{CAPTIONS[topic]} {UNMEASURED}" if unmeasured else CAPTIONS[topic]
+    missing = ""
+    if topic == "densities" and not view.profiles:
+        missing = f" {UNMEASURED}"
+    if topic == "hypervolume" and view.counts["complete"] < ENOUGH:
+        missing = f" From {ENOUGH} plans on a figure of what mattered follows."
+    return f"{CAPTIONS[topic]}{missing}"
 
 
 def embedded(text: str) -> Markup:
