@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .api import launch, prune_task, resume
     from .errors import NoModelError, UsageError
+    from .limits import Limits
     from .pruners.prune import PrunedModel, prune
     from .pruners.tree_cache import find_tree as inspect
     from .studies.export import export
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "Limits": ("limits", "Limits"),
     "Metric": ("task", "Metric"),
     "NoModelError": ("errors", "NoModelError"),
     "Picked": ("studies.picked", "Picked"),
@@ -40,6 +42,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Limits",
     "Metric",
     "NoModelError",
     "Picked",

@@ -9,6 +9,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from .limits import UNLIMITED, Limits
+
 Inputs = Tensor | Sequence[Any] | Mapping[str, Any]
 """What one call of the model takes: ``model(x)``, ``model(*xs)`` or ``model(**xs)``."""
 Batch = tuple[Inputs, Any]
@@ -106,6 +108,7 @@ class Task:
             keep their width; default: all.
         survivors: let means and variances over units, wherever the model takes them, run over the
             units that stay (see ``hierprune.inspect``).
+        limits: of time and memory for finding what can be pruned; default: none.
         training: set when ``build_model`` gives an untrained model.
         data: what to call the data in everything printed.
         licence: of the data, for the card of a picked model.
@@ -127,6 +130,7 @@ class Task:
     more_inputs: Sequence[Inputs] = ()
     outputs: Sequence[str | int] | None = None
     survivors: bool = False
+    limits: Limits = UNLIMITED
     training: Training | None = None
     data: str = ""
     licence: str = ""

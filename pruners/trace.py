@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copy
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -30,6 +29,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..errors import UsageError
+from ..limits import UNLIMITED, Limits
 from ..task import Inputs, batch_size, forward
 from .copies import copy_model
 from .depth import find_blocks
@@ -65,7 +65,7 @@ def build_tree(
     verify: bool = True,
     more_inputs: Sequence[Inputs] = (),
     outputs: Sequence[str | int] | None = None,
-    seconds: float = float("inf"),
+    limits: Limits = UNLIMITED,
     survivors: bool = False,
 ) -> ModelTree:
     """Everything of ``model`` that can be pruned, in the order of its forward pass.
@@ -80,8 +80,8 @@ def build_tree(
             modules sleep, redrawn inputs are tried first.
         outputs: names (of a mapping) or positions (of a list or tuple) of the outputs that must
             keep their width; by default all.
-        seconds: after so much time operations are taken as unknown and checks as failed, so
-            that what was found until then is given.
+        limits: of time and memory; after them operations are taken as unknown and checks as
+            failed, so that what was found until then is given.
         survivors: let means, variances and standard deviations over units (weight standardisation,
             attention over channels) run over the units that stay. A cut then computes exactly that,
             which is not what the dense model with units switched off gives.
@@ -90,17 +90,17 @@ def build_tree(
         UsageError: a model whose forward cannot be followed.
     """
     require_traceable(model)
-    deadline = time.monotonic() + seconds
+    allowance = limits.begin()
     examples = woken(model, [example_inputs, *more_inputs])
     chosen = partial(choose, outputs)
     scout = run(
         model,
         examples,
         chosen,
-        TraceState(UnitSpace(unite=False), deadline=deadline, survivors=survivors),
+        TraceState(UnitSpace(unite=False), allowance=allowance, survivors=survivors),
     )
     state = TraceState(
-        UnitSpace(), rows=head_rows(scout.state), deadline=deadline, survivors=survivors
+        UnitSpace(), rows=head_rows(scout.state), allowance=allowance, survivors=survivors
     )
     traced = run(model, examples, chosen, state)
     settle_grids(traced.state)
@@ -108,7 +108,7 @@ def build_tree(
     tree, claims = group_units(model, traced.state, traced.sources)
     if verify and tree.groups:
         tree = Verification(
-            Oracle(model, examples, chosen, survivors=survivors), tree, claims, deadline
+            Oracle(model, examples, chosen, survivors=survivors), tree, claims, allowance
         ).run()
     tree = mark_readers(tree, find_uses(model, example_inputs))
     return replace(tree, blocks=find_blocks(model, example_inputs))
@@ -189,8 +189,8 @@ def follow(state: TraceState, func: Any, call: Call) -> None:
     if not made and not any(state.is_labelled(t) for t in call.inputs):
         return
     try:
-        if time.monotonic() > state.deadline:
-            raise UnknownCaseError(f"enters {call.name} after the time limit")
+        if spent := state.allowance.spent:
+            raise UnknownCaseError(f"enters {call.name} after {spent}")
         if rule is None:
             raise UnknownCaseError(f"enters {call.name}, which has no rule")
         results = rule(state, call)

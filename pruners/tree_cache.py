@@ -12,7 +12,6 @@ import importlib.metadata
 import json
 import sys
 import sysconfig
-import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -26,6 +25,7 @@ from torch.utils._pytree import tree_leaves
 
 from .. import __version__
 from ..cachedir import default_cache
+from ..limits import UNLIMITED, Limits
 from ..task import Inputs, Task
 from .trace import build_tree
 from .traceable import require_traceable
@@ -43,7 +43,7 @@ def find_tree(
     *,
     more_inputs: Sequence[Inputs] = (),
     outputs: Sequence[str | int] | None = None,
-    seconds: float = float("inf"),
+    limits: Limits = UNLIMITED,
     survivors: bool = False,
 ) -> ModelTree:
     """What can be pruned in ``model``: traced and verified, or as it was found before.
@@ -54,7 +54,8 @@ def find_tree(
         more_inputs: further examples, for models that take another way with other inputs.
         outputs: names (of a mapping) or positions (of a list or tuple) of the outputs that must
             keep their width; by default all.
-        seconds: after so much time what was found until then is given, and not kept for later.
+        limits: of time and memory; after them what was found until then is given, and not kept
+            for later.
         survivors: let means, variances and standard deviations over units (weight standardisation,
             attention over channels) run over the units that stay; other numbers than those of the
             dense model with units switched off, but exactly those of the smaller architecture.
@@ -68,28 +69,29 @@ def find_tree(
     file = default_cache() / "trees" / f"{architecture_sha256(model, asked)}.json"
     with suppress(OSError, ValueError, KeyError, TypeError):
         return ModelTree.from_json(json.loads(file.read_text()))
-    start = time.monotonic()
+    allowance = limits.begin()
     tree = build_tree(
         model,
         example_inputs,
         more_inputs=more_inputs,
         outputs=outputs,
-        seconds=seconds,
+        limits=limits,
         survivors=survivors,
     )
-    if time.monotonic() - start < seconds:
+    if not allowance.spent:
         with suppress(OSError):  # a cache that cannot be written costs time, not the result
             keep(file, tree)
     return tree
 
 
-def task_tree(task: Task, model: nn.Module) -> ModelTree:
+def task_tree(task: Task, model: nn.Module, limits: Limits = UNLIMITED) -> ModelTree:
     """What can be pruned in a model of this task."""
     return find_tree(
         model,
         task.example(),
         more_inputs=task.more_inputs,
         outputs=task.outputs,
+        limits=limits,
         survivors=task.survivors,
     )
 

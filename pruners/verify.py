@@ -6,13 +6,13 @@ shows; right groups agree to about 1e-15, wrong ones differ by 1e-5 and more.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from torch import nn
 
+from ..limits import Allowance, Limits
 from ..task import Inputs
 from .attributes import Claim, renamed, resolve
 from .bundles import bundle, candidates
@@ -26,7 +26,6 @@ couplings, round ones a size that must be a multiple."""
 JOINT_CHECKS = len(DENSITIES)
 FINAL_CHECKS = 8
 """After something had to be given up: two coupled groups look fine in one check out of three."""
-LATE = "not verified within the time limit"
 
 Keep = Mapping[str, Sequence[int]]
 
@@ -60,7 +59,7 @@ class Verification:
         oracle: the judge.
         tree: what to check.
         claims: what the integers of modules may follow, for groups that are put together.
-        deadline: on ``time.monotonic()``; what is not checked by then is given up.
+        allowance: of time and memory; what is not checked when it is spent is given up.
     """
 
     def __init__(
@@ -68,9 +67,10 @@ class Verification:
         oracle: Oracle,
         tree: ModelTree,
         claims: Sequence[Claim] = (),
-        deadline: float = float("inf"),
+        allowance: Allowance | None = None,
     ) -> None:
-        self.oracle, self.tree, self.deadline = oracle, tree, deadline
+        self.oracle, self.tree = oracle, tree
+        self.allowance = allowance or Limits().begin()
         self.claims = tuple(claims)
         self.failed: dict[str, str] = {}
 
@@ -99,9 +99,10 @@ class Verification:
         return tuple(g for g in self.tree.groups if g.name in self.failed)
 
     @property
-    def late(self) -> bool:
-        """Whether the time is up."""
-        return time.monotonic() > self.deadline
+    def late(self) -> str:
+        """Why nothing more is checked; empty while there is time and memory."""
+        spent = self.allowance.spent
+        return f"not verified within {spent}" if spent else ""
 
     def joint(
         self, groups: Sequence[Group], tree: ModelTree | None = None, checks: int = JOINT_CHECKS
@@ -110,8 +111,8 @@ class Verification:
         tree = self.tree if tree is None else tree
         levels = DENSITIES[: len(DENSITIES) - (len(groups) == 1)]  # one alone is never whole
         for number in range(checks if groups else 0):
-            if self.late:
-                return Finding(LATE, {})
+            if late := self.late:
+                return Finding(late, {})
             at = number % len(levels)
             if at == 0:
                 orders = [self.oracle.order(len(levels)) for _ in groups]
@@ -128,8 +129,8 @@ class Verification:
         """A fault that shows where sizes that differ in the dense model are equal."""
         usual = self.oracle.steps(tree, {}) if groups else ""
         for size, keep in equal_sizes(tree, groups) if groups else ():
-            if self.late:
-                return Finding(LATE, {})
+            if late := self.late:
+                return Finding(late, {})
             if self.oracle.steps(tree, keep) != usual and (fault := self.oracle.fault(tree, keep)):
                 return Finding(f"where sizes are equal ({size}): {fault}", keep)
         return Finding("", {})
@@ -139,8 +140,8 @@ class Verification:
         faults: list[str] = []
         spare = spare_attributes(self.claims, self.tree.attributes, group.name)
         for attributes in attribute_choices((*self.tree.attributes, *spare), group.name):
-            if self.late:
-                faults.append(LATE)
+            if late := self.late:
+                faults.append(late)
                 break
             trial = replace(self.tree, attributes=attributes)
             level = DENSITIES[self.oracle.choice(len(DENSITIES) - 1)]
@@ -168,8 +169,8 @@ class Verification:
         """Find groups that spoil the whole, until what is left can be cut together."""
         mended: set[str] = set()
         while (found := self.joint(self.good, checks=FINAL_CHECKS)).fault:
-            if self.late:
-                self.failed.update((g.name, LATE) for g in self.good)
+            if late := self.late:
+                self.failed.update((g.name, late) for g in self.good)
                 return
             groups = self.good
             culprit = find_culprit(groups, partial(self.repeats, found=found))

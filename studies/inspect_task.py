@@ -21,7 +21,7 @@ def inspect_task(source: TaskSource) -> dict[str, Any]:
     """
     task = source.load()
     check_task(task)
-    tree = task_tree(task, task.build_model().eval())
+    tree = task_tree(task, task.build_model().eval(), task.limits)
     return describe(tree)
 
 

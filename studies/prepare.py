@@ -91,7 +91,7 @@ def hierarchy(task: Task, model: nn.Module, cache: Path, note: Note = silent) ->
 
     def trace() -> ModelTree:
         note("tracing what can be pruned")
-        return task_tree(task, model.eval())
+        return task_tree(task, model.eval(), task.limits)
 
     return cached_tree(cache / "tree.json", trace)
 

@@ -13,6 +13,7 @@ import hierprune
 from hierprune.cli import cli
 
 PUBLIC = [
+    "Limits",
     "Metric",
     "NoModelError",
     "Picked",

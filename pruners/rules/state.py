@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from ...limits import Allowance, Limits
 from ..labels import Layers, UnitSpace, alike, crossed, pad_rank, varying
 
 MAX_COMPARED = 4_000_000
@@ -113,7 +114,7 @@ class TraceState:
         used: names of parameters and buffers that some operation read.
         products: where units are made, in order.
         sites: sizes that operations saw.
-        deadline: on ``time.monotonic()``; operations after it are taken as unknown.
+        allowance: of time and memory; operations after it is spent are taken as unknown.
         rows: what an earlier pass knows of grids whose rows go as a whole.
         grids: call number and layer, where a view laid it out over more dimensions than before.
         heads: layers whose units are whole rows.
@@ -134,7 +135,7 @@ class TraceState:
     used: set[str] = field(default_factory=set)
     products: list[Product] = field(default_factory=list)
     sites: list[Site] = field(default_factory=list)
-    deadline: float = float("inf")
+    allowance: Allowance = field(default_factory=Limits().begin)
     rows: Rows = field(default_factory=dict)
     grids: list[tuple[int, Tensor]] = field(default_factory=list)
     heads: list[Tensor] = field(default_factory=list)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from hierprune.limits import Limits
 from hierprune.pruners import tree_cache
 from hierprune.pruners.tree_cache import architecture_sha256, find_tree, task_tree
 from hierprune.task import Task
@@ -103,7 +104,7 @@ def test_outputs_and_further_inputs_of_a_task_are_asked_for(cache: Path) -> None
 
 
 def test_what_was_found_in_time_is_given_but_not_kept(cache: Path) -> None:
-    tree = find_tree(Net(), torch.randn(2, 4), seconds=0)
+    tree = find_tree(Net(), torch.randn(2, 4), limits=Limits(seconds=0))
     assert not tree.groups
     assert "time limit" in " ".join(e.reason for e in tree.excluded)
     assert [g.name for g in find_tree(Net(), torch.randn(2, 4)).groups] == ["a"]

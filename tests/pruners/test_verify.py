@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from hierprune.benchmarks.coverage.structures import STRUCTURES
+from hierprune.limits import Limits
 from hierprune.pruners.oracle import Oracle
 from hierprune.pruners.surgery import cut
 from hierprune.pruners.trace import build_tree
@@ -84,15 +85,24 @@ def test_heads_and_stream_of_multihead_attention_go_in_proportion():
 def test_time_limit_gives_up_what_is_not_checked(lenet5):
     model, inputs = lenet5
     tree = build_tree(model, inputs, verify=False)
-    late = Verification(Oracle(model, [inputs]), tree, deadline=0.0).run()
+    late = Verification(Oracle(model, [inputs]), tree, allowance=Limits(seconds=0).begin()).run()
     assert late.groups == ()
     assert all("time limit" in e.reason for e in late.excluded if e.name != "fc3")
 
 
 def test_time_limit_of_the_trace_leaves_a_sound_tree(lenet5):
-    tree = build_tree(*lenet5, seconds=0.0)
+    tree = build_tree(*lenet5, limits=Limits(seconds=0))
     assert tree.groups == ()
     assert any("time limit" in e.reason for e in tree.excluded)
+
+
+def test_memory_limit_of_the_trace_leaves_a_sound_tree():
+    model = torch.nn.Sequential(torch.nn.Linear(2000, 4000), torch.nn.Linear(4000, 2))
+    inputs = torch.randn(2, 2000)
+    tree = build_tree(model, inputs, limits=Limits(gigabytes=1e-6))
+    assert tree.groups == ()
+    assert any("memory limit of 1e-06 GB" in e.reason for e in tree.excluded)
+    assert len(build_tree(model, inputs, limits=Limits(gigabytes=100)).groups) == 1
 
 
 @pytest.mark.parametrize("bad", range(6))
