@@ -5,16 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..objectives.constraint import Constraint
+from ..pruners.plan import Recovery
 from ..pruners.recalibrate import tracked
+from .chosen import Chosen
 from .wording import epochs_text, split_text
-
-if TYPE_CHECKING:
-    from ..pruners.plan import Recovery
-    from .picked import Picked
 
 BAR = 20
 PICTURE = "kept.svg"
@@ -22,7 +19,7 @@ INT8 = "model.int8.onnx"
 """What is measured and shipped of a plan with a quantisation."""
 
 
-def card(picked: Picked, folder: Path) -> str:
+def card(picked: Chosen, folder: Path) -> str:
     """Markdown for people."""
     sections = {
         "Why this one": [f"- {reason}" for reason in picked.why],
@@ -40,7 +37,7 @@ def card(picked: Picked, folder: Path) -> str:
     return "\n".join(lines)
 
 
-def in_short(picked: Picked) -> str:
+def in_short(picked: Chosen) -> str:
     """What was lost and what was won, against the dense model."""
     record, dense = picked.record, picked.record.dense
     qualities = [o.name for o in record.objectives if o.name in dense.guess]
@@ -58,14 +55,14 @@ def in_short(picked: Picked) -> str:
     return "; ".join(parts) + "."
 
 
-def verdicts(picked: Picked) -> list[str]:
+def verdicts(picked: Chosen) -> list[str]:
     """Whether the constraints that chose this model hold on the test split, in sentences."""
     sides = picked.test, picked.dense_test
     limits = [Constraint.parse(text) for text in picked.where]
     return [verdict(picked, c) for c in limits if all(c.objective in side for side in sides)]
 
 
-def verdict(picked: Picked, limit: Constraint) -> str:
+def verdict(picked: Chosen, limit: Constraint) -> str:
     """One constraint on the test split; the dense model's test score is what it refers to."""
     bound, name = limit.bound(picked.dense_test), limit.objective
     holds = limit.holds(picked.test, picked.dense_test)
@@ -76,7 +73,7 @@ def verdict(picked: Picked, limit: Constraint) -> str:
     return f"On the test split {limit} {word}: {name} is {found}{near}."
 
 
-def summary(picked: Picked) -> str:
+def summary(picked: Chosen) -> str:
     """The plan in one sentence."""
     record, plan = picked.record, picked.plan
     on = f" on {record.data}" if record.data else ""
@@ -89,7 +86,7 @@ def summary(picked: Picked) -> str:
     )
 
 
-def loading(picked: Picked, folder: Path) -> list[str]:
+def loading(picked: Chosen, folder: Path) -> list[str]:
     """The code that runs it."""
     source = "" if picked.record.source is not None else ", task=task"
     load = f'model = hierprune.load("{folder.name}"{source})'
@@ -99,7 +96,7 @@ def loading(picked: Picked, folder: Path) -> list[str]:
     return [f"The int8 model is `{INT8}`, for onnxruntime. What it was made of:", "", *code]
 
 
-def origin(picked: Picked) -> list[str]:
+def origin(picked: Chosen) -> list[str]:
     """Data, weights and software."""
     record = picked.record
     licence = f", licence {record.licence}" if record.licence else ""
@@ -112,7 +109,7 @@ def origin(picked: Picked) -> list[str]:
     ]
 
 
-def recovery_text(picked: Picked) -> str:
+def recovery_text(picked: Chosen) -> str:
     """The recovery in words."""
     recovery = picked.plan.recovery
     steps = [
@@ -133,7 +130,7 @@ def training_text(recovery: Recovery) -> str:
     )
 
 
-def scores(picked: Picked) -> list[str]:
+def scores(picked: Chosen) -> list[str]:
     """Validation and test scores with their 95 % intervals, beside the dense model's."""
     dense = picked.record.dense
     sides = [
@@ -183,7 +180,7 @@ def with_interval(value: float, span: tuple[float, float] | None) -> str:
     return f"{number(value)} ±{max(span[1] - value, value - span[0]):.2g}"
 
 
-def kept(picked: Picked) -> list[str]:
+def kept(picked: Chosen) -> list[str]:
     """Kept share of every group, with a bar, and where to see which."""
     keep: Mapping[str, Sequence[int]] = picked.plan.keep or {}
     rows = []
@@ -195,7 +192,7 @@ def kept(picked: Picked) -> list[str]:
     return [*table(["group", "units", "density", ""], rows), *picture]
 
 
-def layers(picked: Picked) -> list[str]:
+def layers(picked: Chosen) -> list[str]:
     """Shape and parameters of every layer before and after, with a bar."""
     rows = [
         [

@@ -26,7 +26,6 @@ from ..task import Task
 from .confirmation import Confirmation, Confirmed
 from .latency import alone
 from .progress import Progress, Silent
-from .rescore import rescore
 from .run_record import RunRecord
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ def confirm(
             is another one now.
     """
     progress = progress or Silent()
-    rescore(study, progress, task)
+    study.rescore(progress, task)
     if again:
         Confirmation(study.record.latency.setting).save(study.run)
         study.reread()

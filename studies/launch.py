@@ -33,7 +33,6 @@ from .progress import Progress, Silent, Status
 from .quantize import check_packages
 from .recipe import Journey, check_dense, given_task, open_journey, pack_task, task_of
 from .request import Changes, Means, Request
-from .rescore import rescore
 from .run_record import RunRecord
 from .shipping import cargo
 from .signals import clean_stop
@@ -249,7 +248,7 @@ def rescore_front(study: Study, progress: Progress) -> None:
     A failure costs no result: the front stands as the trials know it.
     """
     try:
-        rescore(study, progress)
+        study.rescore(progress)
     except KeyboardInterrupt:
         study.interrupted = True
     except Exception as error:

@@ -31,10 +31,12 @@ from .kept_picture import kept_picture
 from .latency_words import latency_words
 from .notebook import notebook_html
 from .picked import Picked
+from .progress import Progress, Silent
 from .reasons import reasons
 from .recipe import Journey, check_dense, measured, open_journey, task_of
 from .records import is_ours, to_trial
-from .rescore import Rescoring, final_form, members, rescore_trials, score_words
+from .rescore import Judge, final_form, score_trials
+from .rescored import Rescoring, members, score_words
 from .run_record import RunRecord
 from .storage import STUDY, open_storage, read_storage
 from .trial import Trial
@@ -78,6 +80,28 @@ class Study:
         """Show the front by these scores, if they are of all its members."""
         self.rescoring, known = rescoring, rescoring.trials.keys()
         self.rescored = bool(known) and set(self.members()) <= known
+
+    def rescore(self, progress: Progress | None = None, task: Task | None = None) -> None:
+        """Score the front anew, if samples were held back; what is scored already stays.
+
+        Args:
+            progress: hears of it.
+            task: needed where the study was given a Python object.
+        """
+        if self.asked.held_back:
+            self._score(self.members(), progress, task)
+
+    def _score(
+        self, numbers: Sequence[int], progress: Progress | None = None, task: Task | None = None
+    ) -> None:
+        todo = [n for n in numbers if n not in self.rescoring.trials]
+        if not todo:
+            self.reread()
+            return
+        judge = Judge(self.journey(task), self.rescoring)
+        samples = judge.sequential_samples(len(self.members()), self.counts()["complete"])
+        trials = list(self.trials_of(todo))
+        self.take_scores(score_trials(judge, trials, samples, self.run, progress or Silent()))
 
     def members(self) -> list[int]:
         """Numbers of the trials that deserve to be scored anew."""
@@ -320,14 +344,14 @@ class Study:
         """
         if self.rescored and trial is not None:
             self.choose(where, prefer, trial)
-            rescore_trials(self, [trial], task=self.task)
+            self._score([trial])
         try:
             return self.choose(where, prefer, trial)
         except NoModelError:
             if not self.rescored:
                 raise
             others = self.promising(where)
-            rescore_trials(self, others, task=self.task)
+            self._score(others)
             return self.choose(where, prefer, trial, also=others)
 
     def promising(self, where: Sequence[str]) -> list[int]:

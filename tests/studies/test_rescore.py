@@ -15,7 +15,8 @@ from hierprune.studies import holdback
 from hierprune.studies.report.page import write_report
 from hierprune.studies.report.progress_figure import progress_figures
 from hierprune.studies.report.view import View
-from hierprune.studies.rescore import FILE, Judge, Rescoring, Score, members, rescore
+from hierprune.studies.rescore import Judge
+from hierprune.studies.rescored import FILE, Rescoring, Score, members
 from hierprune.studies.study import Study
 from hierprune.studies.trial import Trial
 
@@ -96,8 +97,6 @@ def test_scores_are_read_as_they_were_written(tmp_path: Path) -> None:
 
 
 def test_reconstruction_layer_by_layer_keeps_within_its_share(study: Study) -> None:
-    from hierprune.studies.rescore import Judge
-
     judge = Judge(study.journey(), study.rescoring)
     assert judge.sequential_samples(models=1, trials=10**6) == 512
     assert judge.sequential_samples(models=10**6, trials=1) == 0
@@ -148,7 +147,7 @@ def test_new_trials_are_not_hidden_by_scores_of_an_older_front(
     def fails(*_: object, **__: object) -> None:
         raise RuntimeError("no luck")
 
-    monkeypatch.setattr("hierprune.studies.launch.rescore", fails)
+    monkeypatch.setattr(Study, "rescore", fails)
     again = hierprune.resume("r", trials=16, workers=0)
     opened = Study.open("r")
     assert (again.scored_on, again.rescored) == (opened.scored_on, opened.rescored)
@@ -185,8 +184,8 @@ def test_scores_are_kept_one_by_one(study: Study, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(Judge, "score", dies_at_the_third)
     with pytest.raises(KeyboardInterrupt):
-        rescore(Study.open("r"))
+        Study.open("r").rescore()
     assert sorted(Rescoring.load(study.run).trials) == done
     monkeypatch.setattr(Judge, "score", score)
-    rescore(Study.open("r"))
+    Study.open("r").rescore()
     assert Rescoring.load(study.run).trials == known
