@@ -51,6 +51,7 @@ def launch(
     batch: int | None = None,
     shape: Sequence[int] | None = None,
     command: str | None = None,
+    command_timeout: float | None = None,
     executor: str = "local",
     workers: int | None = None,
     address: str | None = None,
@@ -107,6 +108,7 @@ def launch(
         batch: samples per timed forward; default 1.
         shape: of one timed sample of noise; default the head of the validation data.
         command: of the runtime ``"remote"``: takes an ONNX file, prints milliseconds.
+        command_timeout: seconds that one call of it may take; default 120.
         executor: ``"local"`` or ``"ray"``.
         workers: trials at once; default one per core, at most 4; 0 runs them in this process.
         address: of a Ray cluster.

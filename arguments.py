@@ -296,6 +296,11 @@ setting_options = (
         metavar="CMD",
         help="Of --runtime remote: takes an ONNX file as {file} or on stdin, prints ms.",
     ),
+    click.option(
+        "--command-timeout",
+        type=duration,
+        help="For one call of --command: sending, loading and running. [2m]",
+    ),
 )
 """What latency is measured on."""
 

@@ -69,7 +69,7 @@ def with_device(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def latency_from(given: Mapping[str, Any]) -> LatencyOptions:
     """How latency is known, and on what runtime."""
-    names = ("runtime", "threads", "batch", "shape", "command")
+    names = ("runtime", "threads", "batch", "shape", "command", "command_timeout")
     chosen = {name: given[name] for name in names if name in given}
     if "shape" in chosen:
         chosen["shape"] = tuple(chosen["shape"])

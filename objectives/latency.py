@@ -45,9 +45,7 @@ class LatencyOptions:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> LatencyOptions:
         """The options that :meth:`to_json` wrote."""
-        setting = dict(data["setting"])
-        setting["shape"] = None if setting["shape"] is None else tuple(setting["shape"])
-        return cls(data["mode"], Setting(**setting))
+        return cls(data["mode"], Setting.from_json(data["setting"]))
 
 
 @dataclass(frozen=True)

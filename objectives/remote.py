@@ -22,7 +22,8 @@ from pathlib import Path
 from ..errors import UsageError
 
 FILE = "{file}"
-LIMIT = 120.0  # seconds for one call
+LIMIT = 120.0
+"""Seconds that one call may take where nothing else is asked for: sending, loading and running."""
 
 
 def check(command: str) -> None:
@@ -39,31 +40,41 @@ def check(command: str) -> None:
         raise UsageError(f"there is no program {program!r}, which {command!r} measures with")
 
 
-def sampler(command: str, content: bytes) -> Callable[[], float]:
+def sampler(command: str, content: bytes, limit: float = LIMIT) -> Callable[[], float]:
     """Measures one ONNX file at every call: seconds of a forward, the median of what is printed.
 
+    Args:
+        command: see the top of this module.
+        content: of the file.
+        limit: seconds that one call may take.
+
     Raises:
-        RuntimeError: the command fails, takes longer than :data:`LIMIT`, or prints no number.
+        RuntimeError: the command fails, takes longer, or prints no number.
     """
 
     def sample() -> float:
         with tempfile.TemporaryDirectory(prefix="hierprune-") as folder:
             file = Path(folder) / "model.onnx"
             file.write_bytes(content)
-            return call(command, file) / 1000
+            return call(command, file, limit) / 1000
 
     return sample
 
 
-def call(command: str, file: Path) -> float:
+def call(command: str, file: Path, limit: float) -> float:
     """Milliseconds that the command found for the file."""
     arguments = [part.replace(FILE, str(file)) for part in shlex.split(command)]
     try:
         with file.open("rb") as content:
             ended = subprocess.run(
-                arguments, stdin=content, capture_output=True, text=True, timeout=LIMIT, check=False
+                arguments, stdin=content, capture_output=True, text=True, timeout=limit, check=False
             )
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except subprocess.TimeoutExpired as error:
+        raise RuntimeError(
+            f"the command that measures, {command!r}, took longer than {limit:g} s for one call; "
+            f"give it more with --command-timeout, or have it run fewer forwards"
+        ) from error
+    except OSError as error:
         raise RuntimeError(f"the command that measures, {command!r}, failed: {error}") from error
     if ended.returncode:
         said = (ended.stderr or ended.stdout).strip().splitlines()[-1:] or ["nothing"]

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import itertools
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -37,6 +39,7 @@ class Setting:
         batch: samples per forward; fewer where the first batch of val holds fewer.
         shape: of one sample of normal noise, for models of one tensor; None takes the head of val.
         command: of the runtime ``remote``; see :mod:`.remote`.
+        command_timeout: seconds that one call of it may take.
     """
 
     runtime: str = "eager"
@@ -44,6 +47,7 @@ class Setting:
     batch: int = 1
     shape: tuple[int, ...] | None = None
     command: str = ""
+    command_timeout: float = remote.LIMIT
 
     def __post_init__(self) -> None:
         """Check names and ranges."""
@@ -51,8 +55,16 @@ class Setting:
             raise unknown("runtime", self.runtime, RUNTIMES)
         if min(self.threads, self.batch, *(self.shape or ())) < 1:
             raise UsageError(f"threads, batch and the sizes of a shape must be 1 or more: {self}")
+        if not 0 < self.command_timeout < math.inf:
+            raise UsageError(f"command_timeout must be positive, got {self.command_timeout} s")
         if (self.runtime == "remote") != bool(self.command):
             raise UsageError("the runtime 'remote' and a command to measure with go together")
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Setting:
+        """The setting whose fields, as plain data, these are."""
+        shape = data["shape"]
+        return cls(**{**data, "shape": None if shape is None else tuple(shape)})
 
     def check_here(self) -> None:
         """See that this machine has what the runtime needs; a record is read without it.
@@ -141,10 +153,16 @@ def device_of(model: nn.Module) -> torch.device:
 
 
 def eager(model: nn.Module, inputs: Inputs, setting: Setting) -> Opener:
-    """Torch as it is; every opening is a copy with its own place in memory."""
+    """Torch as it is; every opening gives the weights another place in memory.
+
+    Two copies take turns, as the same model may be open twice; copying modules is slow.
+    """
+    copies = itertools.cycle([copy.deepcopy(model), copy.deepcopy(model)])
 
     def opened() -> Sample:
-        own = copy.deepcopy(model)
+        own = next(copies)
+        for tensor in (*own.parameters(), *own.buffers()):
+            tensor.data = tensor.data.clone()
         return timed(lambda: forward(own, inputs), device_of(own))
 
     return opened
@@ -178,7 +196,7 @@ def onnxruntime(model: nn.Module, inputs: Inputs, setting: Setting) -> Opener:
 def elsewhere(model: nn.Module, inputs: Inputs, setting: Setting) -> Opener:
     """ONNX, measured by a command."""
     content = onnx_file.exported(model, inputs)
-    return lambda: remote.sampler(setting.command, content)
+    return lambda: remote.sampler(setting.command, content, setting.command_timeout)
 
 
 RUNTIMES: Mapping[str, Runtime] = {

@@ -20,9 +20,10 @@ from ..pruners.prune import shrink
 from ..task import Inputs, Task
 from .latency import alone
 from .progress import Progress, Silent
+from .timed_before import TimedBefore
 
 CANDIDATES = (16, 8, 4, 2)
-SECONDS, NARROW = 0.5, 0.01  # of one pair
+SECONDS, NARROW = 0.25, 0.01  # of one pair
 WORTH = 0.03  # share of the time that a whole step must save
 SHARE = 0.25  # of that, which half a step saves at most
 
@@ -30,22 +31,38 @@ SHARE = 0.25  # of that, which half a step saves at most
 def liked_multiple(
     setting: Setting, dense: Dense, task: Task, progress: Progress | None = None
 ) -> int:
-    """The largest of :data:`CANDIDATES` that the runtime likes in this model, else 1."""
+    """The largest of :data:`CANDIDATES` that the runtime likes in this model, else 1.
+
+    What an earlier study found of this architecture on this machine is taken.
+    """
     progress = progress or Silent()
-    progress.note("timing which widths the runtime likes")
     inputs = inputs_of(setting, task, dense.model)
+    before = TimedBefore.of("widths", setting, dense.model, inputs)
+    known = before.read()
+    if known not in (*CANDIDATES, 1):
+        known = timed_multiple(setting, dense, inputs, progress)
+        before.keep(known)
+    elif known > 1:
+        progress.note(f"widths in multiples of {known}, as timed before ({before.file})")
+    return int(known)
+
+
+def timed_multiple(setting: Setting, dense: Dense, inputs: Inputs, progress: Progress) -> int:
+    """:func:`liked_multiple`, timed now."""
+    progress.note("timing which widths the runtime likes")
     cost = CostModel.of(dense.tree, "channel")
     with alone(progress):
         for n in CANDIDATES:
             wide = multiples(cost, n)
-            steps = [np.where(wide >= 2 * n, wide - by, wide) for by in (n // 2, n)]
+            steps = [np.where(wide >= 2 * n, wide - by, wide) for by in (n, n // 2)]
             if np.array_equal(wide, steps[0]):
                 continue
             model = at(dense, wide)
-            half, full = (
-                1 - time_of(setting, at(dense, widths), model, inputs) for widths in steps
-            )
-            if full >= WORTH and half < SHARE * full:
+            full = 1 - time_of(setting, at(dense, steps[0]), model, inputs)
+            if full < WORTH:
+                continue
+            half = 1 - time_of(setting, at(dense, steps[1]), model, inputs)
+            if half < SHARE * full:
                 progress.note(
                     f"widths in multiples of {n}: {n} units fewer save {full:.0%}, "
                     f"{n // 2} fewer {half:.0%}"

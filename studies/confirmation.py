@@ -57,7 +57,7 @@ class Confirmation:
         """What the run knows of this setting; nothing where the file is missing or damaged."""
         try:
             data = json.loads((run / FILE).read_text())
-            same = json.loads(json.dumps(vars(setting))) == data["setting"]
+            same = Setting.from_json(data["setting"]) == setting
             trials = {int(n): Confirmed(**c) for n, c in data["trials"].items()}
             return cls(setting, trials if same else {}, data["created"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError):

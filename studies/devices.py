@@ -1,6 +1,7 @@
 """Device profiles: where a model will run, as a small TOML file.
 
-    runtime = "onnxruntime"    # and threads, batch, shape, command, align: as on the command line
+    runtime = "onnxruntime"    # and threads, batch, shape, command, align: as on the command line;
+                               # command_timeout in seconds
     latency_ms = 20            # at most, a constraint
     size_kb = 500              # at most, of the weights as stored
     about = "what it assumes"
@@ -29,6 +30,7 @@ SETTINGS: Mapping[str, type | tuple[type, ...]] = {
     "batch": int,
     "shape": list,
     "command": str,
+    "command_timeout": (int, float),
     "align": (int, str),
 }
 BUDGETS = {"latency_ms": ("latency", 1.0), "size_kb": ("size", 1024.0)}

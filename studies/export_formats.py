@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,10 +134,30 @@ def read_program(path: Path) -> Run:
 
 
 def write_onnx(program: ExportedProgram, path: Path) -> None:
-    """Of the opset that suits this version of torch best; inputs are named as in ``forward``."""
+    """Of the opset that suits this version of torch best; inputs are named as in ``forward``.
+
+    Their first dimension is called ``batch``, others of any size by input and place: ``ids_dim1``.
+    """
     found = torch.onnx.export(program, dynamo=True, verbose=False)
     assert found is not None
+    graph = found.model.graph
+    name_sizes(graph.inputs, [*graph.inputs, *(v for node in graph for v in node.outputs)])
     found.save(path)
+
+
+def name_sizes(inputs: Sequence[Any], values: Sequence[Any]) -> None:
+    """Give sizes that torch calls ``s77`` or the like a name in the shapes of a graph's values."""
+    names: dict[str, str] = {}
+    for value in inputs:
+        for place, size in enumerate(value.shape):
+            if not isinstance(size, int):
+                name = f"{value.name}_dim{place}" if place else "batch"
+                names.setdefault(str(size.value), name)
+    for value in values:
+        for place, size in enumerate(value.shape or ()):
+            if not isinstance(size, int) and size.value is not None:
+                words = re.sub(r"\w+", lambda word: names.get(word[0], word[0]), size.value)
+                value.shape[place] = words
 
 
 def read_onnx(path: Path) -> Run:

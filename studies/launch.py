@@ -76,6 +76,7 @@ def launch_study(
     """
     request, means, progress = request or Request(), means or Means(), progress or Silent()
     check_space(request)
+    check_resources(means)
     strategy(request.strategy, means.sampler)
     progress.note("loading the task")
     source, loaded = load(task)
@@ -123,6 +124,7 @@ def resume_study(
     """
     changes, means, progress = changes or Changes(), means or Means(), progress or Silent()
     folder = Path(run)
+    check_resources(means)
     if is_pending(folder):
         return begin_again(folder, changes, means, progress, task)
     record = RunRecord.load(folder)
@@ -196,6 +198,15 @@ def check_space(request: Request) -> None:
         for allocation in space.allocations[granularity]:
             if allocation not in SEARCH_ALLOCATIONS:
                 raise unknown("allocation", allocation, SEARCH_ALLOCATIONS)
+
+
+def check_resources(means: Means) -> None:
+    """Raise :class:`UsageError` where this machine, as a cluster, has not what a trial takes."""
+    if means.resources is None or means.address is not None:
+        return
+    from .ray_tune import check_private
+
+    check_private(means.resources)
 
 
 def go_on(study: Study, means: Means, progress: Progress, journey: Journey | None = None) -> Study:

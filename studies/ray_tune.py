@@ -27,6 +27,7 @@ from typing import Any
 
 import ray
 from ray import tune
+from ray._private.accelerators import get_all_accelerator_managers
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
@@ -334,15 +335,47 @@ def check_room(executor: RayExecutor) -> None:
     Raises:
         UsageError: none has, and it is a private cluster, which nobody joins.
     """
-    names = {"cpu": "CPU", "gpu": "GPU"}
-    wanted = {names.get(name, name): amount for name, amount in executor.resources.items()}
     machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-    if any(all(m.get(name, 0) >= n for name, n in wanted.items()) for m in machines):
+    if any(has(machine, executor.resources) for machine in machines):
         return
-    asked = ", ".join(f"{name}={n:g}" for name, n in executor.resources.items())
     if executor.address is None:
-        raise UsageError(f"a trial takes {asked}, which this machine does not have (--resources)")
+        raise UsageError(lacking(executor.resources))
+    asked = words(executor.resources)
     warnings.warn(f"no machine of the cluster has {asked} yet, so trials wait", stacklevel=2)
+
+
+def check_private(resources: Mapping[str, float]) -> None:
+    """See whether a cluster on this machine would have what one trial takes; none is started.
+
+    Raises:
+        UsageError: it would not.
+    """
+    if ray.is_initialized():
+        return
+    machine = {"CPU": math.inf, "memory": math.inf, "object_store_memory": math.inf}
+    for kind in get_all_accelerator_managers():
+        visible = kind.get_current_process_visible_accelerator_ids()
+        there = kind.get_current_node_num_accelerators()
+        count = there if visible is None else min(there, len(visible))
+        machine[kind.get_resource_name()] = max(count, machine.get(kind.get_resource_name(), 0))
+    if not has(machine, resources):
+        raise UsageError(lacking(resources))
+
+
+def has(machine: Mapping[str, float], resources: Mapping[str, float]) -> bool:
+    """Whether a machine, by Ray's names, has what a trial takes."""
+    names = {"cpu": "CPU", "gpu": "GPU"}
+    return all(machine.get(names.get(name, name), 0) >= n for name, n in resources.items())
+
+
+def lacking(resources: Mapping[str, float]) -> str:
+    """What to say of a trial that this machine cannot run."""
+    return f"a trial takes {words(resources)}, which this machine does not have (--resources)"
+
+
+def words(resources: Mapping[str, float]) -> str:
+    """As they are given on the command line."""
+    return ", ".join(f"{name}={n:g}" for name, n in resources.items())
 
 
 def check_listening(address: str) -> None:

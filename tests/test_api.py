@@ -99,6 +99,7 @@ GIVEN: dict[str, Any] = {
     "batch": 3,
     "shape": (1, 8, 8),
     "command": "cat",
+    "command_timeout": 60.0,
     "until": "macs <= 0.5",
     "patience": 9,
     "int8": ("none", "dynamic"),
@@ -113,7 +114,7 @@ def test_every_keyword_reaches_the_study(monkeypatch: pytest.MonkeyPatch) -> Non
     hierprune.launch("stripes.py:task", **GIVEN)
     hierprune.launch("stripes.py:task")
     assert asked == [options.request_from(GIVEN), options.request_from({})]
-    assert asked[0].latency.setting == Setting("remote", 2, 3, (1, 8, 8), "cat")
+    assert asked[0].latency.setting == Setting("remote", 2, 3, (1, 8, 8), "cat", 60.0)
 
 
 def test_a_script_without_a_main_guard_searches_a_task_object(home: Path) -> None:

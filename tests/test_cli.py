@@ -193,6 +193,10 @@ VALUES = {
     "resources-local": launched("--resources gpu=1", "resources are Ray's to give"),
     "resources-nan": launched("--executor ray --resources gpu=nan", "gpu must be positive"),
     "resources-part": launched("--executor ray --resources gpu=1.5", "gpu must be whole above 1"),
+    "resources-gpu": launched(
+        "--executor ray --resources gpu=99", "a trial takes gpu=99, which this machine does not"
+    ),
+    "resources-own": launched("--executor ray --resources cpu=1,wings=2", "cpu=1, wings=2"),
     "on-stop": launched("--on-stop never", "no on_stop 'never'", "known: finish, requeue"),
     "on-stop here": launched("--on-stop requeue", "with 1 worker or more, got 0 workers"),
     "workers": launched("--workers=-1", "-1 is not in the range"),

@@ -75,6 +75,13 @@ def test_a_command_that_fails_says_so(command: str, message: str):
         sample()
 
 
+def test_a_command_that_takes_too_long_says_what_gives_it_more():
+    slow = Setting("remote", command="sleep 5", command_timeout=0.1)
+    sample = slow.prepare(nn.Linear(4, 2), torch.randn(1, 4))()
+    with pytest.raises(RuntimeError, match=r"longer than 0\.1 s for one call.*--command-timeout"):
+        sample()
+
+
 @pytest.mark.parametrize(
     ("command", "message"),
     [
@@ -128,6 +135,7 @@ def test_a_model_that_onnx_cannot_hold_is_a_usage_error():
         {"batch": 0},
         {"shape": (3, 0)},
         {"command": "x"},
+        {"command_timeout": 0.0},
         {"runtime": "remote"},
     ],
 )

@@ -1,4 +1,5 @@
 import math
+import time
 
 import numpy as np
 import pytest
@@ -9,11 +10,16 @@ from torch import nn
 
 from hierprune.objectives.runtime import Setting
 from hierprune.objectives.timing import (
+    DRIFT,
     FEWEST,
+    HOLES,
+    LARGEST_HOLE,
     LEVEL,
     compare,
     half_width,
+    holes,
     median_interval,
+    of_blocks,
     outside,
     ratio,
     rounds_for,
@@ -48,9 +54,22 @@ def test_equal_models_under_any_load_are_rarely_called_different():
 
 def test_proportional_times_give_their_ratio_exactly():
     dense = np.random.default_rng(0).uniform(1, 5, 20)
-    found = ratio(np.stack([0.3 * dense, dense], axis=1))
+    found = of_blocks(np.stack([0.3 * dense, dense], axis=1))
     assert (found.low, found.value, found.high) == pytest.approx((0.3,) * 3)
     assert half_width(found) == pytest.approx(0)
+
+
+@given(st.floats(0.05, 2.0), st.floats(0, 0.1))
+def test_the_interval_holds_that_of_the_blocks_and_what_a_machine_may_do(value, noise):
+    draw = np.random.default_rng(0)
+    times = np.stack([value * np.exp(draw.normal(0, noise, 20)), np.ones(20)], axis=1)
+    now, found = of_blocks(times), ratio(times)
+    edge = 1 + 1e-9
+    assert found.value == now.value
+    assert found.low <= now.low * edge
+    assert found.high >= now.high / edge
+    if abs(now.value - 1) > 0.01:
+        assert found.high / found.low > math.exp(2 * DRIFT * abs(math.log(now.value))) / edge
 
 
 def test_models_take_turns_whose_order_changes_and_are_opened_anew_in_every_block():
@@ -83,3 +102,23 @@ def test_threads_and_modes_are_as_before():
     compare(Setting(threads=2), model, model, torch.zeros(1, 4), seconds=1e-9)
     assert torch.get_num_threads() == 1
     assert model.training
+
+
+def test_what_is_slow_to_open_is_opened_once():
+    opened: list[str] = []
+
+    def slow():
+        opened.append("")
+        time.sleep(0.02)
+        return lambda: 1.0
+
+    blocks = turns((slow, slow), 0.1, reopen=True)
+    assert [next(blocks) for _ in range(3)] == [(1.0, 1.0)] * 3
+    assert len(opened) == 2
+
+
+def test_memory_before_an_opening_differs_in_size():
+    draw = np.random.default_rng(0)
+    sizes = [sum(map(len, holes(draw))) for _ in range(9)]
+    assert len(set(sizes)) == 9
+    assert max(sizes) < HOLES * 2**LARGEST_HOLE

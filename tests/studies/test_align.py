@@ -43,3 +43,12 @@ def test_the_widest_multiples(dense: Dense):
     cost = CostModel.of(dense.tree, "channel")
     assert multiples(cost, 16).tolist() == [64, 32]
     assert multiples(cost, 32).tolist() == [64, 40]
+
+
+def test_what_was_found_before_is_taken(dense: Dense, monkeypatch: pytest.MonkeyPatch, tmp_path):
+    monkeypatch.setenv("HIERPRUNE_CACHE", str(tmp_path))
+    monkeypatch.setattr(align, "compare", lambda *_, **__: np.ones((12, 2)))
+    task = Task("toy", lambda: dense.model, [], [(torch.zeros(1, 4), torch.zeros(1))], [])
+    assert liked_multiple(Setting(), dense, task) == 1
+    monkeypatch.delattr(align, "compare")
+    assert liked_multiple(Setting(), dense, task) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -183,6 +184,21 @@ def test_the_file_computes_what_the_model_does(name: str, format: str, tmp_path:
         with torch.no_grad():
             expected = export_formats.tensors(forward(model, batch))
         torch.testing.assert_close(run_file(found.path, batch), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_sizes_have_names_that_say_what_they_are(tmp_path: Path) -> None:
+    folder = tmp_path / "picked"
+    build, inputs = MODELS["attention"]
+    task = picked(build, inputs, folder)
+    graph = onnx.load(hierprune.export(folder, "onnx", task=task)).graph
+    sizes = {
+        v.name: [d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim]
+        for v in graph.input
+    }
+    assert sizes == {"ids": ["batch", "mask_dim1"], "mask": ["batch", "mask_dim1"]}
+    for value in [*graph.value_info, *graph.output]:
+        for size in value.type.tensor_type.shape.dim:
+            assert not re.search(r"\bs\d", size.dim_param)
 
 
 def test_the_file_is_smaller_than_the_dense_weights(tmp_path: Path) -> None:
