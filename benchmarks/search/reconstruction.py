@@ -75,8 +75,9 @@ def main() -> None:
     parser.add_argument("--shares", nargs="+", type=float, default=[0.6, 0.4, 0.25])
     given = parser.parse_args()
     torch.set_num_threads(1)
-    task = searched(TaskSource("resnet20-fashion").load(), held_back=True)
-    model = dense_model(task, default_cache())
+    whole = TaskSource("resnet20-fashion").load()
+    model = dense_model(whole, default_cache())
+    task = searched(whole, held_back=True)
     with tempfile.TemporaryDirectory() as cache:
         dense = prepare(task, model, Path(cache))
     print("| MACs | criterion | share of time | cut | + BatchNorm | + reconstruction | + both |")
