@@ -62,7 +62,8 @@ class Warm:
 
     def __call__(self, plans: Plans, index: int, seed: int) -> dict[str, Any] | None:
         """See :class:`Chooser`."""
-        warm = warm_starts(self.space, self.n_trials)
+        space = self.space.within(*self.goal.bounds(self.space.options.budget))
+        warm = warm_starts(space, self.n_trials)
         return warm[index] if index < len(warm) else None
 
 
@@ -80,7 +81,7 @@ class Grid:
 
     def __post_init__(self) -> None:
         """Tabulate the allocations."""
-        self._branches = branches(self.space)
+        self._branches = branches(self.space.within(*self.goal.bounds(self.space.options.budget)))
 
     @property
     def bases(self) -> int:
@@ -89,7 +90,7 @@ class Grid:
 
     def __call__(self, plans: Plans, index: int, seed: int) -> dict[str, Any]:
         """See :class:`Chooser`."""
-        options = self.space.options
+        options = self._branches[0].space.options
         kinds = len(options.quantizations)
         rows = [self._branches[i : i + kinds] for i in range(0, len(self._branches), kinds)]
         bases = [(b, name) for row in rows for name in row[0].roads for b in row]

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from ..objectives.constraint import Constraint
 from .front import Axis
 
+FULL = 0.8
+"""Least part of an allowed cost that plans use where nothing asks for less."""
+
 
 @dataclass(frozen=True)
 class Goal:
@@ -35,3 +38,19 @@ class Goal:
         """Sum of the constraints' violations, 0 when all hold."""
         chosen = [c for c in self.constraints if not (costs_only and c.objective in self.qualities)]
         return sum(max(0.0, c.violation(values, self.dense)) for c in chosen)
+
+    def bounds(self, budget: str) -> tuple[float, float]:
+        """Shares of the dense cost between which it is worth looking, in [0, 1].
+
+        The constraints set the upper one. Where no objective is a cost, plans that leave much of
+        what they may use unused are not worth a trial.
+
+        Args:
+            budget: the cost, an exact one.
+        """
+        found = [c for c in self.constraints if c.objective == budget and "<" in c.operator]
+        if not found:
+            return 0.0, 1.0
+        high = min(c.bound(self.dense) / self.dense[budget] for c in found)
+        qualities_only = all(axis.guess is not None for axis in self.axes)
+        return FULL * high if qualities_only else 0.0, high

@@ -156,6 +156,21 @@ class SearchSpace:
     dense_sha256: str = ""
     seed: int = 0
 
+    def within(self, low: float, high: float) -> SearchSpace:
+        """The part of the space between two shares of the dense cost; all of it where it has none.
+
+        A flat space, whose bounds are those of every single group, stays as it is.
+
+        >>> space = SearchSpace(SpaceOptions(), {})
+        >>> [space.within(0, high).options.max_density for high in (0.5, 0.001)]
+        [0.5, 0.9]
+        """
+        low = max(low, self.options.min_density)
+        high = min(high, self.options.max_density)
+        if low >= high or self.options.kind == "flat":
+            return self
+        return replace(self, options=replace(self.options, min_density=low, max_density=high))
+
     def suggest(self, trial: Point) -> None:
         """Draw one point: every active parameter of the space is suggested on ``trial``."""
         options = self.options

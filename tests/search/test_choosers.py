@@ -133,3 +133,13 @@ def test_one_quantisation_is_no_parameter(toy: ModuleType) -> None:
     history = toy.play(toy.make_proposer(4, 0.0, "default", quantizations=("static",)), 4)
     assert all("quantization" not in t.params for t in history)
     assert {t.user_attrs["plan"]["quantization"] for t in history} == {"static"}
+
+
+@pytest.mark.parametrize("name", ["default", "grid", "tpe"])
+def test_no_plan_is_begun_above_a_bound_on_what_the_density_counts(
+    toy: ModuleType, name: str
+) -> None:
+    proposer = toy.make_proposer(16, 0.0, name, "params <= 0.4")
+    shares = [1 - p["ratio"] for p in (read(t).plan for t in toy.play(proposer, 8))]
+    assert max(shares) <= 0.4 + 1e-9
+    assert len(set(shares)) > 3

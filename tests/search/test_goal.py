@@ -1,5 +1,6 @@
 """How far a model is from what was asked for."""
 
+from dataclasses import replace
 from types import ModuleType
 
 import pytest
@@ -27,3 +28,12 @@ def test_violations_add_up_and_slack_does_not_make_up_for_them(
 
 def test_without_constraints_nothing_is_violated(toy: ModuleType) -> None:
     assert toy.make_goal().violation({}) == 0.0
+
+
+def test_bounds_on_an_exact_cost_say_where_to_look(toy: ModuleType) -> None:
+    goal = toy.make_goal("accuracy >= dense - 0.1", "params <= dense * 0.3", "params < 0.5")
+    assert goal.bounds("params") == pytest.approx((0.0, 0.3))
+    assert goal.bounds("macs") == (0.0, 1.0)
+    only_quality = replace(goal, axes=goal.axes[:1])
+    assert only_quality.bounds("params") == pytest.approx((0.24, 0.3))
+    assert only_quality.bounds("macs") == (0.0, 1.0)
