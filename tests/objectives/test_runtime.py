@@ -1,4 +1,5 @@
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,13 @@ def test_every_runtime_times_a_forward(name: str, tmp_path: Path):
     with torch.no_grad():
         seconds = setting(name, tmp_path).prepare(model, x)()()
     assert seconds == 0.004 if name == "remote" else 0 < seconds < 1
+
+
+@pytest.mark.skipif(not runtime.FINE_THREAD_CLOCK, reason="threads' clocks are coarse here")
+def test_the_clock_of_one_thread_stands_still_while_others_work():
+    cpu = torch.device("cpu")
+    assert runtime.timed(lambda: time.sleep(0.05), cpu, threads=1)() < 0.01
+    assert runtime.timed(lambda: time.sleep(0.05), cpu, threads=2)() >= 0.05
 
 
 @pytest.mark.slow

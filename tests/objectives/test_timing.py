@@ -15,6 +15,7 @@ from hierprune.objectives.timing import (
     HOLES,
     LARGEST_HOLE,
     LEVEL,
+    ROUNDS,
     compare,
     half_width,
     holes,
@@ -22,7 +23,6 @@ from hierprune.objectives.timing import (
     of_blocks,
     outside,
     ratio,
-    rounds_for,
     turns,
 )
 
@@ -82,11 +82,10 @@ def test_models_take_turns_whose_order_changes_and_are_opened_anew_in_every_bloc
 
         return opened
 
-    blocks = turns((opener("m"), opener("d")), FEWEST * 4.0 * 2, reopen=True)
+    blocks = turns((opener("m"), opener("d")), 8.0, reopen=True)
     for _ in range(2):
         assert next(blocks) == (1.0, 1.0)
-    rounds = rounds_for(2.0, FEWEST * 8.0)
-    block = "MD" + "mdmd" + ("dmmd" * rounds)[: 2 * rounds]
+    block = "MD" + "mdmd" + "dmmd" * (ROUNDS // 2)
     assert "".join(calls) == 2 * block
 
 
