@@ -7,6 +7,7 @@ it into a whole front of splits.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -33,10 +34,12 @@ class Profile:
         densities: of the levels, falling from 1, shape (L,).
         rise: of the calibration loss over the dense loss, per group and level, non-decreasing
             as the density falls, shape (G, L).
+        seconds: that measuring it took; 0 where nobody knows.
     """
 
     densities: Floats
     rise: Floats
+    seconds: float = 0.0
 
 
 def measure_profile(
@@ -56,6 +59,7 @@ def measure_profile(
         share: hears how far it has come, in [0, 1].
     """
     groups = dense.units(granularity)
+    start = time.perf_counter()
     base = mean_loss(dense.model, dense.calibration)
     rise = np.zeros((len(groups), len(LEVELS)))
     for g, group in enumerate(groups):
@@ -72,7 +76,8 @@ def measure_profile(
             model, _ = apply_plan(dense, plan)
             rise[g, level] = max(0.0, mean_loss(model, dense.calibration) - base)
             share((g * (len(LEVELS) - 1) + level) / (len(groups) * (len(LEVELS) - 1)))
-    return Profile(np.array(LEVELS), np.maximum.accumulate(rise, axis=1))
+    seconds = time.perf_counter() - start
+    return Profile(np.array(LEVELS), np.maximum.accumulate(rise, axis=1), seconds)
 
 
 def mean_loss(model: nn.Module, calibration: Calibration) -> float:

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from ..errors import UsageError
-from ..task import Batch, Batches, Task, forward
+from ..task import Batch, Batches, Task
 from .distil import Distillation
-from .precision import Forward
+from .precision import Forward, Precision, forward_in, lay_out
 
 MAX_NORM = 1.0  # of the gradient: a layer just solved by least squares can start out steep
 
@@ -36,6 +36,7 @@ def train(
     warmup: float = 0.15,
     hold_zeros: bool = False,
     distillation: Distillation | None = None,
+    precision: Precision = "float32",
     progress: Callable[[float], None] | None = None,
 ) -> None:
     """Train a model in place on the task's train split, to the task's loss.
@@ -56,15 +57,17 @@ def train(
         warmup: share of the run in which the learning rate rises.
         hold_zeros: parameters of two or more dimensions keep their zeros, as under a mask.
         distillation: adds the outputs of a teacher to the loss.
+        precision: of forward passes; weights are of single precision in any case.
         progress: called after every batch with the share that is done, in (0, 1].
 
     Raises:
         UsageError: the train split is empty.
         ArithmeticError: the loss is not finite.
     """
+    lay_out(model, precision)
     stepper = make_optimizer(model, optimizer, weight_decay)
     held = zeros_of(model) if hold_zeros else []
-    criterion = partial(batch_loss, task, distillation, forward)
+    criterion = partial(batch_loss, task, distillation, forward_in(precision))
     modes = [(module, module.training) for module in model.modules()]
     with torch.random.fork_rng(), torch.enable_grad():
         steps = math.ceil(epochs * count_batches(task.batches("train")))

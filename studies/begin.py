@@ -36,6 +36,7 @@ from .latency import latency_of
 from .machine import machine
 from .pending import Pending
 from .prepare import CACHE, check_prunable, fill_saliency, hierarchy, landscapes, prepare
+from .profile_cost import profile_costs
 from .progress import Progress
 from .recipe import measured
 from .request import Request
@@ -115,6 +116,8 @@ def prepare_study(folder: Path, pending: Pending, task: Task, progress: Progress
     held_back = request.hold_back and can_hold_back(task)
     if request.hold_back and not held_back:
         progress.note(WHOLE)
+    for line in profile_costs(dense, searched(task, held_back), request, measures, cache):
+        progress.note(line)
     record = make_record(task, pending.source, request, dense, measures, held_back=held_back)
     record.save(folder)
     (folder / REQUEST).unlink(missing_ok=True)

@@ -164,10 +164,9 @@ def cached_profile(
     def measure() -> dict[str, Tensor]:
         progress.note(f"measuring one-layer sensitivities ({of[0]}, {of[1]})")
         found = measure_profile(dense, *of, recovery, progress.share)
-        return {k: torch.from_numpy(v.copy()) for k, v in vars(found).items()}
+        return {name: torch.tensor(value) for name, value in vars(found).items()}
 
-    tensors = cached_tensors(file, measure)
-    return Profile(tensors["densities"].numpy(), tensors["rise"].numpy())
+    return profile_from(cached_tensors(file, measure))
 
 
 def profile_file(cache: Path, granularity: str, criterion: str) -> Path:
@@ -178,10 +177,15 @@ def profile_file(cache: Path, granularity: str, criterion: str) -> Path:
 def read_profile(cache: Path, granularity: str, criterion: str) -> Profile | None:
     """The sensitivities in ``cache``; ``None`` where there are none that can be read."""
     try:
-        tensors = load_state(profile_file(cache, granularity, criterion))
-        return Profile(tensors["densities"].numpy(), tensors["rise"].numpy())
+        return profile_from(load_state(profile_file(cache, granularity, criterion)))
     except (OSError, UsageError, KeyError):
         return None
+
+
+def profile_from(tensors: Mapping[str, Tensor]) -> Profile:
+    """The sensitivities in a file; those of earlier versions do not say how long they took."""
+    seconds = float(tensors["seconds"]) if "seconds" in tensors else 0.0
+    return Profile(tensors["densities"].numpy(), tensors["rise"].numpy(), seconds)
 
 
 def check_prunable(tree: ModelTree, options: SpaceOptions) -> None:

@@ -26,6 +26,16 @@ def duration(seconds: float) -> str:
     return " ".join(f"{count} {unit}" for count, unit in first_two if count)
 
 
+def worth(seconds: float, trial: float) -> str:
+    """So many trials take as long.
+
+    >>> worth(12.0, 0.5), worth(0.3, 0.5), worth(1e4, 0.5)
+    ('24 trials', '1 trial', '20,000 trials')
+    """
+    count = max(1, round(seconds / max(trial, 1e-9)))
+    return f"{count:,} trial" + "s" * (count != 1)
+
+
 def epochs_text(epochs: float) -> str:
     """Passes over the training data.
 

@@ -9,9 +9,11 @@ dense multiply-accumulates of convolutions and linear layers, counted alike on e
 - All score models on the same 1,000 validation samples, and may score as many: FastNAS tries every
   width of every layer alone, which sets the number; Torch-Pruning cuts by a global ranking, in up
   to as many ways (importance, largest ratio of a layer, by kind of layer), of which the best at
-  each budget counts; the default runs so many trials, and takes the best within each budget.
+  each budget counts; the default shares them among a study per budget.
 - BatchNorm is re-estimated on the same 256 training samples, for all.
-- Printed is accuracy on the other 4,000 validation samples, before and after the same fine-tuning.
+- The same fine-tuning for all, in bfloat16. As rungs do, the default trains one plan in ten, and
+  the better one on the samples of the search counts; the others have one model each.
+- Printed is accuracy on the other 4,000 validation samples, before and after.
 """
 
 from __future__ import annotations
@@ -30,15 +32,18 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+import optuna
 import torch
 from torch import nn
 
 from hierprune.data.rows import Rows
 from hierprune.objectives.base import measure_quality
+from hierprune.objectives.constraint import Constraint
 from hierprune.pruners.calibration import Calibration
 from hierprune.pruners.prune import apply_plan
 from hierprune.pruners.recalibrate import recalibrate
 from hierprune.pruners.training import train
+from hierprune.search.rungs import Finished, Rungs, promotable
 from hierprune.studies.rescore import SAMPLES, sequential_form
 from hierprune.studies.source import TaskSource
 from hierprune.task import Task
@@ -54,6 +59,8 @@ STEPS = 100
 """Of Torch-Pruning's global ranking, from nothing to everything."""
 Found = Mapping[float, nn.Module]
 """A model by budget."""
+Candidates = Mapping[float, Sequence[nn.Module]]
+"""Models by budget; the first is handed over where nothing is trained."""
 
 
 @dataclass
@@ -193,16 +200,26 @@ def plain(model: nn.Module) -> nn.Module:
     return made
 
 
-def ours(ready: Arena, seed: int, evaluations: int, file: Path) -> Found:
-    """The default's best model at every budget, in the better of its two reconstructions."""
-    entry = replace(ENTRIES["default"], trials=evaluations)
-    play(ready, entry, seed, file, evaluations)
-    space = ready.space(entry.kind, entry.sensitivities)
-    found = {}
+def ours(ready: Arena, seed: int, evaluations: int, folder: Path) -> Candidates:
+    """Of a study per budget: its best model, and the models of the plans that it would train.
+
+    The studies share the evaluations; their only objective is accuracy, the budget a constraint.
+    The first model is in the better of its two reconstructions, as a study hands it over, the
+    others as a rung of training starts from them.
+    """
+    trials, found = evaluations // len(BUDGETS), {}
     for budget in BUDGETS:
-        within = [row for row in rows(file) if row["values"]["macs"] <= budget]
-        row = max(within, key=lambda r: (r["values"]["accuracy"], -r["values"]["loss"]))
-        found[budget] = finished(ready, space.plan(row["params"]))
+        bound = Constraint.parse(f"macs <= {budget:g}")
+        goal = replace(ready.goal, axes=ready.goal.axes[:1], constraints=(bound,))
+        asked = replace(ready, goal=goal)
+        entry = replace(ENTRIES["default"], trials=trials)
+        file = folder / f"within-{budget:g}-{seed}.jsonl"
+        play(asked, entry, seed, file, trials)
+        space = asked.space(entry.kind, entry.sensitivities)
+        done = [Finished(i, row["values"]) for i, row in enumerate(rows(file))]
+        up = promotable(done, goal)[: Rungs(1.0, trials).sizes(trials)[1]]
+        plans = [space.plan(rows(file)[i]["params"]) for i in up]
+        found[budget] = [finished(ready, plans[0]), *(apply_plan(ready.dense, p)[0] for p in plans)]
     return found
 
 
@@ -215,16 +232,55 @@ def finished(ready: Arena, plan: Any) -> nn.Module:
     return again if losses[1] < losses[0] else model
 
 
-def scores(found: Found, fresh: Task, epochs: float) -> dict[str, list[float]]:
-    """Share of MACs, accuracy before and after training, by budget."""
+def scores(
+    found: Candidates, ready: Arena, fresh: Task, given: argparse.Namespace, seed: int
+) -> Any:
+    """Share of MACs, accuracy before training, MACs and accuracy after it, by budget.
+
+    The first model counts before training. After it counts, of the others, or of the first where it
+    is alone, the one that does best on the samples of the search.
+    """
     told = {}
-    for budget, model in found.items():
-        before = measure_quality(model, fresh, "val")["accuracy"].value
-        trained = copy.deepcopy(model)
-        train(trained, fresh, epochs, lr=1e-3)
-        after = measure_quality(trained, fresh, "val")["accuracy"].value
-        told[f"{budget:g}"] = [macs(model, fresh), before, after]
+    for budget, models in found.items():
+        first = models[0]
+        before = [macs(first, fresh), measure_quality(first, fresh, "val")["accuracy"].value]
+        trained = [tuned(m, fresh, given, seed) for m in models[1:] or models]
+        best = max(trained, key=lambda m: merit(m, ready.task))
+        after = [macs(best, fresh), measure_quality(best, fresh, "val")["accuracy"].value]
+        told[f"{budget:g}"] = [*before, *after]
     return told
+
+
+def merit(model: nn.Module, task: Task) -> tuple[float, float]:
+    """Accuracy, then loss: larger is better."""
+    found = measure_quality(model, task, "val")
+    return found["accuracy"].value, -found["loss"].value
+
+
+def tuned(model: nn.Module, task: Task, given: argparse.Namespace, seed: int) -> nn.Module:
+    """A fine-tuned copy."""
+    trained = copy.deepcopy(model)
+    train(trained, task, given.epochs, lr=given.lr, seed=seed, precision="bfloat16")
+    return trained.eval()
+
+
+def alone(found: Found) -> Candidates:
+    """One model by budget."""
+    return {budget: [model] for budget, model in found.items()}
+
+
+def counted(score: Scorer, found: Found) -> dict[str, Any]:
+    """Models by budget, and how many were scored to find them."""
+    return {"count": score.count, "models": found}
+
+
+def kept(file: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What a file of models holds; made and kept when it is not there."""
+    if not file.exists():
+        with redirect_stdout(io.StringIO()):  # pages of tables
+            torch.save(make(), file)
+    found: dict[str, Any] = torch.load(file, weights_only=False)
+    return found
 
 
 def once(file: Path, make: Callable[[], Any]) -> Any:
@@ -236,14 +292,16 @@ def once(file: Path, make: Callable[[], Any]) -> Any:
 
 def table(told: Mapping[str, Sequence[Mapping[str, Sequence[float]]]], dense: int) -> str:
     """Markdown: a row per method and budget."""
-    lines = ["| method | MACs at most | MACs | before training | after |", "|---" * 5 + "|"]
+    head = "| MACs at most | method | MACs | before training | MACs | after |"
+    lines = [head, "|---" * 6 + "|"]
     for budget in BUDGETS:
         for method, runs in told.items():
             got = [run[f"{budget:g}"] for run in runs if f"{budget:g}" in run]
             if got:
-                share = mean(g[0] for g in got) / dense
-                cells = [spread([g[i] for g in got]) for i in (1, 2)]
-                lines.append(f"| {method} | {budget:g} | {share:.3f} | " + " | ".join(cells) + " |")
+                shares = [f"{mean(g[i] for g in got) / dense:.3f}" for i in (0, 2)]
+                cells = [spread([g[i] for g in got]) for i in (1, 3)]
+                row = [f"{budget:g}", method, shares[0], cells[0], shares[1], cells[1]]
+                lines.append("| " + " | ".join(row) + " |")
     return "\n".join(lines)
 
 
@@ -258,9 +316,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--epochs", type=float, default=1.0)
+    parser.add_argument("--lr", type=float, default=3e-3)
     parser.add_argument("--out", type=Path, default=Path("runs/bench-search/peers"))
     given = parser.parse_args()
     torch.set_num_threads(1)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     given.out.mkdir(parents=True, exist_ok=True)
     ready = arena(NAME, given.out / "cache")
     whole = TaskSource(SETTINGS[NAME].example).load()
@@ -268,34 +328,24 @@ def main() -> None:
     fresh = replace(
         whole, val=whole.val.part(torch.arange(SETTINGS[NAME].val, len(whole.val.targets)))
     )
-
-    def searched_by_fastnas() -> dict[str, Any]:
-        score = Scorer(ready.task)
-        with redirect_stdout(io.StringIO()):  # pages of tables
-            found = fastnas(ready, score)
-        return {"scored": score.count, "runs": [scores(found, fresh, given.epochs)]}
-
-    other = once(given.out / "fastnas.json", searched_by_fastnas)
-    count = other["scored"]
+    score = Scorer(ready.task)
+    peer = kept(given.out / "fastnas.pt", lambda: counted(score, fastnas(ready, score)))
+    count = peer["count"]
     print(f"FastNAS scored {count} models", flush=True)
-
-    def searched_by_ranking() -> list[Any]:
-        return [scores(swept(ready, Scorer(ready.task), count), fresh, given.epochs)]
-
-    def searched_by_default(seed: int) -> Any:
-        found = ours(ready, seed, count, given.out / f"default-{seed}.jsonl")
-        return scores(found, fresh, given.epochs)
-
-    told = {
-        "FastNAS": other["runs"],
-        "Torch-Pruning": once(given.out / "torch-pruning.json", searched_by_ranking),
-        "default": [
-            once(given.out / f"default-{seed}.json", lambda seed=seed: searched_by_default(seed))
-            for seed in given.seeds
-        ],
+    other = kept(given.out / "torch-pruning.pt", lambda: counted(score, swept(ready, score, count)))
+    methods: dict[str, Callable[[int], Candidates]] = {
+        "FastNAS": lambda _: alone(peer["models"]),
+        "Torch-Pruning": lambda _: alone(other["models"]),
+        "default": lambda seed: ours(ready, seed, count, given.out),
     }
+    told: dict[str, list[Any]] = {method: [] for method in methods}
+    for seed in given.seeds:
+        for method, find in methods.items():
+            file = given.out / f"{method}-{given.epochs:g}-{given.lr:g}-{seed}.json"
+            found = once(file, lambda f=find, s=seed: scores(f(s), ready, fresh, given, s))
+            told[method].append(found)
     whole_score = measure_quality(ready.dense.model, fresh, "val")["accuracy"].value
-    print(f"dense: {whole_score:.3f}\n\n{table(told, macs(ready.dense.model, fresh))}")
+    print(f"dense: {whole_score:.4f}\n\n{table(told, macs(ready.dense.model, fresh))}")
 
 
 if __name__ == "__main__":

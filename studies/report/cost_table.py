@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..wording import duration, epochs_text
+from ..wording import duration, epochs_text, worth
 from .view import View
 
 
@@ -16,7 +16,8 @@ class Costs:
 
     Attributes:
         heads: of the columns.
-        rows: a rung each, then the failed trials, as they are shown.
+        rows: a rung each, then the failed trials, then one-layer sensitivities, as trials that
+            take as long.
     """
 
     heads: list[str]
@@ -33,6 +34,9 @@ def costs(view: View) -> Costs | None:
     if view.failed:
         seconds = sum(sum(seconds_of(t.user_attrs).values()) for t in view.failed)
         rows.append(["failed", f"{len(view.failed):,}", *[""] * len(steps), "", duration(seconds)])
+    if seconds := sum(profile.seconds for profile in view.profiles.values()):
+        count = worth(seconds, median_seconds(view, 0))
+        rows.append(["layers one by one", f"as {count}", *[""] * len(steps), "", duration(seconds)])
     return Costs(["rung", "trials", *(f"{s}, a trial" for s in steps), "a trial", "all"], rows)
 
 
@@ -40,11 +44,17 @@ def rung_row(view: View, rung: int, steps: list[str]) -> list[str]:
     """One rung: medians over its trials, and the sum."""
     records = [r for r in view.records if r.rung == rung]
     by_step = [float(np.median([r.seconds.get(s, 0.0) for r in records])) for s in steps]
-    whole = [sum(r.seconds.values()) for r in records]
+    whole = sum(sum(r.seconds.values()) for r in records)
     epochs = {r.plan["recovery"]["epochs"] for r in records}
     name = f"{rung} ({' or '.join(map(epochs_text, sorted(epochs)))})" if rung else "0"
-    middle = duration(float(np.median(whole)))
-    return [name, f"{len(records):,}", *map(duration, by_step), middle, duration(sum(whole))]
+    middle = duration(median_seconds(view, rung))
+    return [name, f"{len(records):,}", *map(duration, by_step), middle, duration(whole)]
+
+
+def median_seconds(view: View, rung: int) -> float:
+    """Of a trial on a rung; 0 without one."""
+    found = [sum(r.seconds.values()) for r in view.records if r.rung == rung]
+    return float(np.median(found)) if found else 0.0
 
 
 def seconds_of(attributes: dict[str, object]) -> dict[str, float]:
