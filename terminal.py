@@ -13,13 +13,14 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
-from rich.measure import Measurement
+from rich.measure import Measurement as Width
 from rich.table import Table
 from rich.text import Text
 
 from .live import say
+from .objectives.base import Measurement
 from .search.history import Record
-from .studies.card import INT8, bar, number, verdicts, with_interval
+from .studies.card import INT8, PLUS_MINUS, bar, number, side_cell, verdicts, with_interval
 from .studies.compare import Comparison
 from .studies.export import Exported
 from .studies.picked import Picked
@@ -36,8 +37,6 @@ PREDICTED = "p"
 MARKS = {"faster": "", "slower": "SLOWER", "undecided": "~"}
 COSTS = ("params", "macs")
 """Shown beside the objectives in every front."""
-
-PLUS_MINUS = "± to the farther end of the 95 % interval"
 
 out = Console(highlight=False)
 
@@ -89,7 +88,7 @@ def fitting(title: str, needed: Sequence[Column], more: Sequence[Column]) -> Tab
     """A table of the needed columns and as many of the others, from the first, as there is room."""
     for count in range(len(more), 0, -1):
         grid = table(title, [*needed, *more[:count]])
-        width = Measurement.get(out, out.options.update(width=10_000), grid).maximum
+        width = Width.get(out, out.options.update(width=10_000), grid).maximum
         if width <= out.width:
             return grid
     return table(title, needed)
@@ -265,21 +264,16 @@ def show_picked(picked: Picked, folder: Path | None) -> None:
         say("nothing written; pass --out DIR to keep it")
 
 
-def side_cell(
-    values: Mapping[str, float], spans: Mapping[str, tuple[float, float]], name: str
-) -> str:
-    """A score with its interval; a dash where it was not measured."""
-    return with_interval(values[name], spans.get(name)) if name in values else "-"
-
-
 def show_trained(trained: Trained, folder: Path) -> None:
     """What was pruned while it trained, beside the dense model."""
-    names, sides = list(trained.values), trained.sides()
+    names = list(trained.values)
+    cells = zip(*(trained.cells(name) for name in names), strict=True)
     columns = [
-        Column(head.replace(", ", "\n"), [number(side.get(n)) for n in names])
-        for head, side in sides.items()
+        Column(head.replace(", ", "\n"), list(column))
+        for head, column in zip(trained.sides(), cells, strict=True)
     ]
     show(table(trained.task, [Column("", names, False), *columns]))
+    say(f"{PLUS_MINUS}; the test split was read now, once for this model")
     say(f"wrote {folder}; load it with: hierprune.load({str(folder)!r})")
 
 
@@ -291,16 +285,18 @@ def show_comparison(found: Comparison) -> None:
         f"{row.name}, {units[row.name]}" if units.get(row.name) else row.name for row in scores
     ]
     decisions = found.decisions()
-    left = [*(number(row.a) for row in scores), *(a for _, a, _ in decisions)]
-    right = [*(number(row.b) for row in scores), *(b for _, _, b in decisions)]
+    spans_a, spans_b = found.a.interval, found.b.interval
+    left = [*(with_interval(row.a, spans_a.get(row.name)) for row in scores)]
+    right = [*(with_interval(row.b, spans_b.get(row.name)) for row in scores)]
     change = [signed(row.difference) for row in scores] + [""] * len(decisions)
     columns = [
         Column("", [*names, *(name for name, _, _ in decisions)], False),
-        Column(found.a.name, left),
-        Column(found.b.name, right),
+        Column(found.a.name, [*left, *(a for _, a, _ in decisions)]),
+        Column(found.b.name, [*right, *(b for _, _, b in decisions)]),
         Column("difference", change),
     ]
     show(table("Scores and decisions; scores of the validation split, if not said", columns))
+    say(PLUS_MINUS)
     kept = found.densities()
     columns = [
         Column("group", [row.name for row in kept], False),
@@ -358,12 +354,19 @@ def show_quantized(found: Quantized) -> None:
     sides = {"single precision": (found.float_bytes, found.float_quality)}
     sides["int8"] = (found.bytes, found.quality)
     columns = [
-        Column(head, [f"{size:,}", *(number(quality[n].value) for n in names)])
+        Column(head, [f"{size:,}", *(cell_of(quality[n]) for n in names)])
         for head, (size, quality) in sides.items()
     ]
     rows = ["bytes of the ONNX file", *(f"{n}, validation" for n in names)]
     show(table(str(found.path), [Column("", rows, False), *columns]))
     say(f"wrote {found.path}; its outputs differ from the model's, as its scores say")
+
+
+def cell_of(found: Measurement) -> str:
+    """A score with its interval."""
+    if found.low is None or found.high is None:
+        return number(found.value)
+    return with_interval(found.value, (found.low, found.high))
 
 
 def show_audit(found: Audit) -> None:

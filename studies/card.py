@@ -15,6 +15,7 @@ from .wording import epochs_text, split_text
 
 BAR = 20
 PICTURE = "kept.svg"
+PLUS_MINUS = "± to the farther end of the 95 % interval"
 INT8 = "model.int8.onnx"
 """What is measured and shipped of a plan with a quantisation."""
 
@@ -169,15 +170,22 @@ def number(value: float | None) -> str:
     return f"{value:#.4g}"
 
 
-def with_interval(value: float, span: tuple[float, float] | None) -> str:
+def with_interval(value: float | None, span: tuple[float, float] | None) -> str:
     """A value and how far the farther end of its 95 % interval is.
 
     >>> with_interval(0.9069, (0.9012, 0.9126)), with_interval(2.0, None)
     ('0.9069 ±0.0057', '2.000')
     """
-    if span is None or span == (value, value):
+    if value is None or span is None or span == (value, value):
         return number(value)
     return f"{number(value)} ±{max(span[1] - value, value - span[0]):.2g}"
+
+
+def side_cell(
+    values: Mapping[str, float], spans: Mapping[str, tuple[float, float]], name: str
+) -> str:
+    """A score with its interval; a dash where it was not measured."""
+    return with_interval(values[name], spans.get(name)) if name in values else "-"
 
 
 def kept(picked: Chosen) -> list[str]:

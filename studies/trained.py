@@ -14,7 +14,7 @@ from torch import nn
 
 from .. import __version__
 from ..errors import UsageError
-from ..objectives.base import Candidate, measure_quality
+from ..objectives.base import Candidate
 from ..objectives.packing import save_state
 from ..objectives.registry import objective
 from ..pruners.dense import Dense
@@ -23,9 +23,10 @@ from ..pruners.prune import at_densities, at_density, check_choices
 from ..pruners.schedules.course import Ears, Learning, train_to_plan
 from ..pruners.schedules.curves import schedule
 from ..search.space import SpaceOptions
-from ..task import Task
-from .card import number, table
+from ..task import Split, Task
+from .card import PLUS_MINUS, side_cell, table
 from .checkpoint import load_snapshot, save_snapshot
+from .chosen import Intervals
 from .dense import default_cache, dense_model
 from .picked import CARD, PLAN, WEIGHTS, check_out, read_plan_file
 from .prepare import prepare
@@ -36,6 +37,9 @@ from .wording import epochs_text, split_text
 
 UNFINISHED = "training.safetensors"
 COSTS = ("params", "macs", "compression")
+Scores = tuple[Mapping[str, float], Intervals]
+DENSE, PRUNED = "dense, validation", "pruned, validation"
+DENSE_TEST, PRUNED_TEST = "dense, test", "pruned, test"
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,7 @@ class Trained:
         dense: the same of the dense model.
         test: qualities on the test split.
         dense_test: the same of the dense model.
+        intervals: 95 % intervals, by the heads of :meth:`sides`.
     """
 
     task: str
@@ -139,6 +144,7 @@ class Trained:
     dense: Mapping[str, float]
     test: Mapping[str, float]
     dense_test: Mapping[str, float]
+    intervals: Mapping[str, Intervals] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
         """Write ``model.safetensors``, ``plan.json`` and ``card.md``."""
@@ -148,6 +154,7 @@ class Trained:
             "test": dict(self.test),
             "dense_test": dict(self.dense_test),
             "values": dict(self.values),
+            "interval": {k: list(v) for k, v in self.intervals.get(PRUNED, {}).items()},
             "dense": dict(self.dense),
         }
         (folder / PLAN).write_text(json.dumps(plan, indent=1) + "\n")
@@ -161,24 +168,35 @@ class Trained:
             "dense": dict(self.dense),
             "test": dict(self.test),
             "dense_test": dict(self.dense_test),
+            "intervals": {
+                head: {k: list(v) for k, v in spans.items()}
+                for head, spans in self.intervals.items()
+            },
             "plan": self.plan.to_json(),
         }
 
     def sides(self) -> dict[str, Mapping[str, float]]:
         """Scores by what they are of."""
         return {
-            "dense, validation": self.dense,
-            "pruned, validation": self.values,
-            "dense, test": self.dense_test,
-            "pruned, test": self.test,
+            DENSE: self.dense,
+            PRUNED: self.values,
+            DENSE_TEST: self.dense_test,
+            PRUNED_TEST: self.test,
         }
+
+    def cells(self, name: str) -> list[str]:
+        """One score with its interval, of every side."""
+        return [
+            side_cell(values, self.intervals.get(head, {}), name)
+            for head, values in self.sides().items()
+        ]
 
     def card(self, folder: Path) -> list[str]:
         """Markdown for people."""
         plan, recovery = self.plan, self.plan.recovery
         source = "" if self.source is not None else ", task=task"
         sides = self.sides()
-        rows = [[n, *(number(side.get(n)) for side in sides.values())] for n in self.values]
+        rows = [[name, *self.cells(name)] for name in self.values]
         return [
             f"# {self.task}, pruned while it trained",
             "",
@@ -189,7 +207,7 @@ class Trained:
             "",
             *table(["", *sides], rows),
             "",
-            "The test split was read once, after the training.",
+            f"{PLUS_MINUS}. The test split was read once, after the training.",
             "",
             f'    model = hierprune.load("{folder.name}"{source})',
             "",
@@ -286,13 +304,28 @@ def tested(
     task: Task, source: TaskSource | None, dense: Dense, model: nn.Module, plan: PruningPlan
 ) -> Trained:
     """Validation scores, and test scores read now."""
-    objectives = [objective(name, task) for name in (*task.metrics, "loss", *COSTS)]
-    values, whole = (
-        measured(Candidate(m, dense.model, task), objectives)[0] for m in (model, dense.model)
+    qualities = [objective(name, task) for name in (*task.metrics, "loss")]
+    objectives = [*qualities, *(objective(name, task) for name in COSTS)]
+
+    def scored(one: nn.Module, split: Split) -> Scores:
+        chosen = objectives if split == "val" else qualities
+        return measured(Candidate(one, dense.model, task, split), chosen)
+
+    found = {
+        DENSE: scored(dense.model, "val"),
+        PRUNED: scored(model, "val"),
+        DENSE_TEST: scored(dense.model, "test"),
+        PRUNED_TEST: scored(model, "test"),
+    }
+    values = {head: one[0] for head, one in found.items()}
+    return Trained(
+        f"{task.name} on {task.data}" if task.data else task.name,
+        source,
+        model,
+        plan,
+        values[PRUNED],
+        values[DENSE],
+        values[PRUNED_TEST],
+        values[DENSE_TEST],
+        {head: one[1] for head, one in found.items()},
     )
-    test, dense_test = (
-        {n: found.value for n, found in measure_quality(m, task, "test").items()}
-        for m in (model, dense.model)
-    )
-    name = f"{task.name} on {task.data}" if task.data else task.name
-    return Trained(name, source, model, plan, values, whole, test, dense_test)

@@ -26,7 +26,7 @@ def test_the_command_prints_both_forms(study: Path, command: Any) -> None:
     assert found["difference"]["params"] == values[1] - values[0]
     ended = command("compare", "study:0", "study:1")
     assert ended.code == 0
-    for part in ("study:0", "study:1", "accuracy", "removed", "█"):
+    for part in ("study:0", "study:1", "accuracy", "±", "removed", "█"):
         assert part in ended.out
 
 

@@ -52,6 +52,7 @@ def test_the_command_prints_both_scores(study: Path, command: Command) -> None:
     ended = command("export", "picked", "--int8", "static", "--out", "small.onnx")
     assert ended.code == 0, ended.err
     assert "accuracy, validation" in ended.out
+    assert "±" in ended.out
     assert (study / "small.onnx").is_file()
 
 

@@ -17,10 +17,14 @@ def test_a_folder_that_loads_and_verifies(command, home, granularity):
     assert done.code == 0, done.err
     assert done.json["values"]["params"] < 0.4
     assert done.json["plan"]["recovery"]["schedule"] == "gradual"
+    for spans in done.json["intervals"].values():
+        assert spans["accuracy"][0] < spans["accuracy"][1]
+    assert "±" in (home / "small" / "card.md").read_text(encoding="utf-8")
     assert command("verify", "small").code == 0
     fast = ("--precision", "bfloat16", "--average", "0.1", "--schedule", "rigl")
     again = command(*BASE[:-1], "again", "--plan", "small/plan.json", *fast)
     assert again.code == 0, again.err
+    assert "±" in again.out
     plans = [json.loads((home / f / "plan.json").read_text()) for f in ("small", "again")]
     assert plans[0]["density"] == plans[1]["density"]
 
