@@ -216,9 +216,9 @@ def prune_task(
         criterion: ranks the units; default ``activation``, of weights ``l1``.
         allocation: splits the density over groups.
         budget: what it counts: ``"params"``, ``"macs"`` or ``"units"``.
-        schedule: ``"oneshot"``, ``"gradual"``, ``"iterative"``, ``"rigl"``, ``"rewind"``; with
-            what goes learned by gradient: ``"movement"``, ``"l0"``, ``"soft"``, ``"lasso"``,
-            ``"slimming"``.
+        schedule: ``"oneshot"``, ``"gradual"``, ``"global"``, ``"iterative"``, ``"rigl"``,
+            ``"rewind"``; with what goes learned by gradient: ``"movement"``, ``"l0"``, ``"soft"``,
+            ``"lasso"``, ``"slimming"``.
         epochs: of training.
         lr: highest learning rate.
         distil: weight of the dense model's outputs in the loss, in [0, 1].

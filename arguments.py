@@ -15,7 +15,7 @@ from .search.span import Numbers, Span, numbers
 from .studies.ready_made import READY_MADE
 
 SCHEDULES = (
-    *("oneshot", "gradual", "iterative", "rigl", "rewind"),
+    *("oneshot", "gradual", "global", "iterative", "rigl", "rewind"),
     *("movement", "l0", "soft", "lasso", "slimming"),
 )
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -201,10 +201,11 @@ prune_options = stacked(
         default="gradual",
         show_default=True,
         shell_complete=words(*SCHEDULES),
-        help="When units go: 'oneshot' before training, 'gradual' by a cubic, 'iterative' in "
-        "rounds of pruning and training; 'rigl' lets zeroed weights grow back, 'rewind' sends "
-        "survivors back to early weights. Or what goes is learned in the first half: by "
-        "'movement', L0 gates ('l0'), 'soft' thresholds, a 'lasso', BatchNorm 'slimming'.",
+        help="When units go: 'oneshot' before training, 'gradual' by a cubic, 'global' likewise "
+        "but all groups' weights compared, 'iterative' in rounds of pruning and training; 'rigl' "
+        "lets zeroed weights grow back, 'rewind' sends survivors back to early weights. Or what "
+        "goes is learned in the first half: by 'movement', L0 gates ('l0'), 'soft' thresholds, a "
+        "'lasso', BatchNorm 'slimming'.",
     ),
     click.option("--epochs", type=float, default=10.0, show_default=True, help="Of training."),
     click.option("--lr", type=float, default=1e-3, show_default=True, help="Highest rate."),

@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice
 
 import torch
@@ -236,8 +236,28 @@ class Course:
         return max(1, self.steps // (CUTS if isinstance(self.shape, Cuts) else UPDATES))
 
     def densities(self, done: float) -> dict[str, float]:
-        """What stays of every group at that share of the run."""
-        return {g: self.curve.density(done, d) for g, d in self.target.density.items()}
+        """What stays of every group at that share of the run, out of what there was."""
+        found = {}
+        for group, final in self.target.density.items():
+            whole = max(final, self.present.get(group, 1.0))
+            found[group] = whole * self.curve.density(done, final / whole)
+        return found
+
+    @cached_property
+    def present(self) -> Mapping[str, float]:
+        """Share of single weights that are not zero to begin with, by group."""
+        if self.target.granularity != "weight":
+            return {}
+        groups = self.dense.units("weight")
+        weights = {g.name: self.dense.model.get_parameter(g.cuts[0].tensor) for g in groups}
+        return {n: int(w.count_nonzero()) / w.numel() for n, w in weights.items()}
+
+    def wanted(self, done: float) -> Mapping[str, float]:
+        """The same, shared out anew where the schedule says so."""
+        density = self.densities(done)
+        if self.curve.shared and isinstance(self.shape, Masks):
+            return self.shape.share(density)
+        return density
 
     def advance(self, batch: Batch) -> None:
         """Narrow where it is time to, then learn from one batch."""
@@ -255,7 +275,7 @@ class Course:
 
     def update(self, done: float, batch: Batch) -> None:
         """Bring the model to the density of that share of the run."""
-        density = self.densities(done)
+        density = self.wanted(done)
         share = self.curve.regrown(done)
         self.narrow(density, done)
         if share > 0:
@@ -294,7 +314,7 @@ class Course:
             self.shape.model.load_state_dict(self.mean.module.state_dict())
             for parameter, zeros in self.shape.held():
                 parameter.data.masked_fill_(zeros, 0.0)
-        self.shape = self.shape.narrow(self.densities(1.0))
+        self.shape = self.shape.narrow(self.wanted(1.0))
         self.shape.model.zero_grad(set_to_none=True)
 
     def snapshot(self) -> Snapshot:

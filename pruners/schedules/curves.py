@@ -30,6 +30,10 @@ class Schedule(Protocol):
     def remembered(self) -> float | None:
         """Share of the run whose weights the survivors go back to whenever units go."""
 
+    @property
+    def shared(self) -> bool:
+        """Whether the units that stay are shared out among the groups anew at every update."""
+
     def density(self, done: float, final: float) -> float:
         """Share of a group's units that stay; never rises, and ``final`` by the end."""
 
@@ -62,6 +66,11 @@ class OneShot:
     def remembered(self) -> float | None:
         """See :class:`Schedule`."""
         return None
+
+    @property
+    def shared(self) -> bool:
+        """See :class:`Schedule`."""
+        return False
 
     def density(self, done: float, final: float) -> float:
         """See :class:`Schedule`."""
@@ -97,6 +106,20 @@ class Gradual(OneShot):
         """See :class:`Schedule`."""
         ahead = 1 - (done - self.start) / (self.end - self.start)
         return final + (1 - final) * min(1.0, max(0.0, ahead)) ** 3
+
+
+@dataclass(frozen=True)
+class Global(Gradual):
+    """As :class:`Gradual`; single weights compete across groups, by LAMP, as they have become.
+
+    The plan's number of weights is met exactly, its split over the groups found on the way. Lee et
+    al. 2021, arXiv:2010.07611. Structures and other patterns go as the plan says.
+    """
+
+    @property
+    def shared(self) -> bool:
+        """See :class:`Schedule`."""
+        return True
 
 
 @dataclass(frozen=True)
@@ -205,6 +228,7 @@ class Chosen(OneShot):
 SCHEDULES: Mapping[str, Schedule] = {
     "oneshot": OneShot(),
     "gradual": Gradual(),
+    "global": Global(),
     "iterative": Iterative(),
     "rigl": RigL(),
     "rewind": Rewound(),

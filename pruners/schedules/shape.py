@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ...task import Task
+from ..allocation import lamp_score, ranked
 from ..calibration import input_statistics
 from ..dense import Dense
 from ..pattern import parse
@@ -134,12 +135,14 @@ class Masks(Decided):
         target: the plan.
         model: as it is now.
         zeros: where weights are held at zero, by the name of the parameter.
+        found: density by group, of groups that shared a number of weights.
     """
 
     dense: Dense
     target: PruningPlan
     model: nn.Module
     zeros: dict[str, Tensor] = field(default_factory=dict)
+    found: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def begin(cls, dense: Dense, target: PruningPlan, density: Mapping[str, float]) -> Masks:
@@ -156,6 +159,20 @@ class Masks(Decided):
         for name, count in counts(self.dense, replace(self.target, density=density)).items():
             self.hold(name, self.ranks(self.sizes(name)) >= count)
         return self
+
+    def share(self, density: Mapping[str, float]) -> Mapping[str, float]:
+        """Densities that keep as many single weights, those of the highest LAMP of all groups.
+
+        Units of other patterns differ in size from group to group: they stay as given.
+        """
+        if self.target.granularity != "weight":
+            return density
+        kept = counts(self.dense, replace(self.target, density=density))
+        sizes = [self.sizes(name).clamp_min(0.0).flatten().double().numpy() for name in kept]
+        path = ranked([lamp_score(s) for s in sizes])
+        position = sum(kept.values()) / max(1, path.total)
+        self.found = dict(zip(kept, path(position).tolist(), strict=True))
+        return self.found
 
     def rewind(self, weights: Mapping[str, Tensor]) -> None:
         """See :class:`Shape`."""
@@ -205,7 +222,7 @@ class Masks(Decided):
 
     def plan(self) -> PruningPlan:
         """See :class:`Shape`."""
-        return self.target
+        return replace(self.target, density={**self.target.density, **self.found})
 
 
 def begin(dense: Dense, target: PruningPlan, task: Task, density: Mapping[str, float]) -> Shape:

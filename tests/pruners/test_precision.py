@@ -59,3 +59,9 @@ def test_the_layout_changes_no_value() -> None:
     lay_out(model, "bfloat16")
     assert all(t.equal(before[n]) for n, t in model.state_dict().items())
     assert model[0].weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_convolutions_of_one_channel_give_channels_last_outputs() -> None:
+    model = nn.Conv2d(1, 4, 3)
+    lay_out(model, "bfloat16")
+    assert model(torch.randn(2, 1, 8, 8)).stride(1) == 1

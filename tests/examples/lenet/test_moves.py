@@ -3,7 +3,7 @@ from torch import nn
 
 from hierprune.benchmarks.lenet5.points import POINTS
 from hierprune.benchmarks.lenet5.tidy import tidy
-from hierprune.examples.lenet.data import MoveEach
+from hierprune.examples.lenet.data import KNOTS, MoveEach, smoothing
 from hierprune.examples.lenet.model import LeNet5
 
 
@@ -68,3 +68,12 @@ def test_bending_moves_every_image_in_its_own_way():
     assert not moved[0].equal(moved[1])
     shifts = still.bent(torch.zeros(2000, 1, 28, 14)) * torch.tensor([14, 28]) / 2  # in pixels
     assert 0.9 < shifts[:, 0, 0].std() < 1.1
+
+
+def test_bends_are_bicubic_between_the_knots():
+    torch.manual_seed(0)
+    knots = torch.randn(2, 2, KNOTS, KNOTS)
+    own = smoothing(28) @ knots @ smoothing(14).T
+    size = (28, 14)
+    known = nn.functional.interpolate(knots, size=size, mode="bicubic", align_corners=True)
+    assert torch.allclose(own, known, atol=1e-5)
