@@ -12,6 +12,7 @@ from ..pruners.allocation import sigmoid
 from ..pruners.cost import CostModel, Floats, Ints
 from .candidates import Road, candidates, costs, logit, road, widths_of
 from .history import Record
+from .opening import Depth
 from .space import OFFSET, SearchSpace
 
 ON_BASE = 0.75
@@ -73,6 +74,15 @@ class Branch:
                 self.widths(record)
         return self._tried
 
+    def first_new(self, widths: Ints) -> Ints:
+        """The first row of (N, G) whose plan none of the trials had; else the first."""
+        for row in widths:
+            plan = self.space.plan(self.parameters(row))
+            if self.cost.vector(plan.density).tobytes() not in self._tried:
+                found: Ints = row
+                return found
+        return np.asarray(widths[0])
+
     def shares(self, widths: Floats | Ints, budget: str | None = None) -> Floats:
         """Cost relative to dense, (N, G) -> (N,)."""
         return costs(self.cost, widths, budget or self.space.options.budget)
@@ -87,13 +97,24 @@ class Branch:
         logits = np.clip(self.logits(widths), -FAR, FAR)
         return np.concatenate([total[:, None], logits / np.sqrt(logits.shape[1])], axis=1)
 
-    def drawn(self, front: Floats, count: int, random: np.random.Generator) -> Ints:
-        """Widths (N, G) of random candidates, all different."""
+    def drawn(
+        self, front: Floats, count: int, random: np.random.Generator, depth: Depth = "layer"
+    ) -> Ints:
+        """Widths (N, G) of random candidates, all different, switched down to a level."""
         low, high = self.span
         roads = list(self.roads.values())
         if self.space.options.kind == "global":
             return self.allowed(roads[0].at(random.uniform(low, high, count)))
-        return self.allowed(candidates(roads, front, self.span, count, random))
+        return self.allowed(candidates(roads, front, self.span, count, random, self.parts(depth)))
+
+    def parts(self, depth: Depth) -> Ints | None:
+        """Which groups a level switches together: the number of each group's part, (G,)."""
+        if depth == "none":
+            return None
+        if depth == "layer":
+            return np.arange(len(self.cost.names))
+        stages = np.array(self.space.landscapes[self.granularity].stages)
+        return np.unique(stages, return_inverse=True)[1].astype(np.int64)
 
     @property
     def span(self) -> tuple[float, float]:

@@ -18,6 +18,10 @@ POSITIONS = 97
 """Points that a base allocation is tabulated at."""
 SWITCH = 0.8
 """Standard deviation of a level switch, in logit space."""
+SLIDE = 0.7
+"""Standard deviation of how far a plan slides along a base allocation, in logits of the cost."""
+SCALE = 0.3
+"""Standard deviation of the logarithm by which groups slide farther or less far."""
 Generator = np.random.Generator
 
 
@@ -70,6 +74,7 @@ def candidates(
     span: tuple[float, float],
     count: int,
     random: Generator,
+    parts: Ints | None = None,
 ) -> Floats:
     """Logits (N, G) of about ``count`` candidates.
 
@@ -77,14 +82,18 @@ def candidates(
         roads: the base allocations.
         front: logits of what is best so far, shape (F, G), in the order of their costs.
         span: of the global density.
-        count: how many; half of them near the front.
+        count: how many; about half of them near the front.
         random: draws them.
+        parts: the number of the part that each group belongs to, shape (G,); the groups of a part
+            are switched together. ``None`` for no switches.
     """
     shares = span[0] + (span[1] - span[0]) * random.random(count // 2) ** 2
-    parts = [mixtures(roads, shares, random)]
+    found = [mixtures(roads, shares, random)]
     if len(front):
-        parts += [switches(front, count // 3, random), blends(front, count // 6, random)]
-    return np.concatenate(parts)
+        found += [blends(front, count // 6, random), slides(roads, front, count // 6, random)]
+        if parts is not None:
+            found.append(switches(front, count // 3, random, parts))
+    return np.concatenate(found)
 
 
 def mixtures(roads: Sequence[Road], shares: Floats, random: Generator) -> Floats:
@@ -97,21 +106,48 @@ def mixtures(roads: Sequence[Road], shares: Floats, random: Generator) -> Floats
     return mixed
 
 
-def switches(front: Floats, count: int, random: Generator) -> Floats:
-    """Members of the front with a few groups raised and lowered, by amounts that sum to nothing.
+def switches(front: Floats, count: int, random: Generator, parts: Ints) -> Floats:
+    """Members of the front with a few parts raised and lowered, by amounts that sum to nothing.
 
     The level switches of Sieberling et al. 2024 (EvoPress), arXiv:2410.14649, section 3, in logits.
+
+    Args:
+        front: as in :func:`candidates`, shape (F, G).
+        count: how many.
+        random: draws them.
+        parts: number of each group's part, from 0, shape (G,).
     """
     base = front[random.integers(len(front), size=count)]
-    groups = base.shape[1]
-    share = np.minimum(1.0, random.choice([2, 3, 6, groups], size=count) / groups)
-    moved = random.random(base.shape) < share[:, None]
-    moves = np.where(moved, random.normal(0, SWITCH, base.shape), 0.0)
+    number = int(parts.max()) + 1
+    share = np.minimum(1.0, random.choice([2, 3, 6, number], size=count) / number)
+    moved = random.random((count, number)) < share[:, None]
+    moves = np.where(moved, random.normal(0, SWITCH, moved.shape), 0.0)
     size = random.choice([0.25, 0.5, 1.0], size=(count, 1))
     mean = moves.sum(axis=1, keepdims=True) / np.maximum(1, moved.sum(axis=1, keepdims=True))
-    switched: Floats = base + size * np.where(moved, moves - mean, 0.0)
-    drift: Floats = random.normal(0, 0.15, (count, 1))
-    return switched + drift
+    balanced = size * np.where(moved, moves - mean, 0.0)  # (count, parts)
+    drift = random.normal(0, 0.15, (count, 1))
+    switched: Floats = base + balanced[:, parts] + drift
+    return switched
+
+
+def slides(roads: Sequence[Road], front: Floats, count: int, random: Generator) -> Floats:
+    """Members of the front at other costs, every group sliding along a base allocation.
+
+    After Chin et al. 2020 (LeGR), arXiv:1904.12368, section 3: what a plan keeps of every group is
+    a scale and a shift of its units in one ranking of all; with these fixed the common threshold
+    gives plans of all costs. Here a group's shift is its place on the base, read off the plan; all
+    places move by a common amount, times a scale of each group.
+    """
+    rows = front[random.integers(len(front), size=count)]
+    which = random.integers(len(roads), size=count)
+    moves = random.normal(0, SLIDE, (count, 1)) * np.exp(random.normal(0, SCALE, rows.shape))
+    slid = np.empty_like(rows)
+    for i, road in enumerate(roads):
+        places, own = logit(road.shares), which == i
+        for g, column in enumerate(road.logits.T):
+            shifted = np.interp(rows[own, g], column, places) + moves[own, g]
+            slid[own, g] = np.interp(shifted, places, column)
+    return slid
 
 
 def blends(front: Floats, count: int, random: Generator) -> Floats:

@@ -16,11 +16,14 @@ from .front import Floats, non_dominated
 from .goal import Goal
 from .history import Record
 from .learner import ENOUGH, Learner, Points
+from .opening import opened
 from .space import SearchSpace
 from .warm import van_der_corput, warm_starts
 
 HEATS = 2
 """Plans of every base allocation before a model of quality chooses."""
+TRIES = 5
+"""Candidates looked at for one whose plan, once its widths are fitted, nobody had."""
 COUNT = 300
 """Candidates that are weighed at a proposal; three times as many were no better."""
 
@@ -106,7 +109,8 @@ class ModelBased(Grid):
 
     A few plans of each base allocation show what the model loses; from then on candidates are
     weighed at every proposal: their parameters and multiply-accumulates are arithmetic, what is
-    measured is modelled.
+    measured is modelled. They vary stages, and then single groups, once what is coarser pays no
+    more.
     """
 
     sweeps: bool = True
@@ -121,16 +125,22 @@ class ModelBased(Grid):
 
     def __call__(self, plans: Plans, index: int, seed: int) -> dict[str, Any] | None:  # type: ignore[override]
         """See :class:`Chooser`."""
-        begun = index >= min(HEATS * self.bases, max(1, self.n_trials // 2))
+        begun = index >= self.heats
         found = self.best(plans, np.random.default_rng([seed, index])) if begun else None
         if found is not None:
             return found[0].parameters(found[1])
         return super().__call__(plans, index, seed) if self.sweeps else None
 
+    @property
+    def heats(self) -> int:
+        """Plans of the sweeps."""
+        return min(HEATS * self.bases, max(1, self.n_trials // 2))
+
     def best(self, plans: Plans, random: np.random.Generator) -> tuple[Branch, Ints] | None:
         """The candidate that promises most, over all branches; ``None`` while little is known."""
         front = self.front(plans.done)
         done, running, failed = (sorted_out(p) for p in (plans.done, plans.running, plans.failed))
+        depth = opened(self.standing(plans.done), self.heats)
         best: tuple[Branch, Ints] | None = None
         most = -1.0
         for learner in self._learners:
@@ -138,22 +148,30 @@ class ModelBased(Grid):
             learned = learner.window(done[branch.key])
             if len(learned) < ENOUGH:
                 continue
-            drawn = branch.drawn(learner.front_logits(learned), COUNT, random)
+            drawn = branch.drawn(learner.front_logits(learned), COUNT, random, depth)
             known = [*done[branch.key], *running[branch.key], *failed[branch.key]]
             widths = untried(drawn, branch.tried(known))
             if len(widths) == 0:
                 continue
             gains = learner.gains(done[branch.key], running[branch.key], widths, front, random)
             if gains.max() > most:
-                most, best = float(gains.max()), (branch, widths[int(np.argmax(gains))])
-        return best
+                order = np.argsort(-gains, kind="stable")[:TRIES]
+                most, best = float(gains.max()), (branch, widths[order])
+        return None if best is None else (best[0], best[0].first_new(best[1]))
 
     def front(self, done: Sequence[Record]) -> Floats:
         """The non-dominated points among the trials that satisfy all constraints, (F, m)."""
-        constrained = bool(self.goal.constraints)
-        allowed = [r for r in done if not constrained or self.goal.violation(r.values) <= 0]
-        points = self._points(allowed)
+        points = self.standing(done)
+        points = points[(points < 1).any(axis=1)]
         return points[non_dominated(points)]
+
+    def standing(self, done: Sequence[Record]) -> Floats:
+        """Finished trials as points (N, m); those that break a constraint as the reference."""
+        points = self._points(done)
+        if not self.goal.constraints:
+            return points
+        broken = [self.goal.violation(record.values) > 0 for record in done]
+        return np.where(np.array(broken, np.bool_)[:, None], 1.0, points)
 
 
 @dataclass
@@ -171,7 +189,9 @@ class LevelSwitches(ModelBased):
             return None
         learner = learners[random.integers(len(learners))]
         branch = learner.branch
-        drawn = branch.allowed(switches(learner.front_logits(done[branch.key]), 30, random))
+        front, parts = learner.front_logits(done[branch.key]), branch.parts("layer")
+        assert parts is not None
+        drawn = branch.allowed(switches(front, 30, random, parts))
         widths = untried(drawn, branch.tried(sorted_out(plans.all)[branch.key]))
         return (branch, widths[random.integers(len(widths))]) if len(widths) else None
 

@@ -6,7 +6,8 @@ The default proposes plans of a contest, all of them are fine-tuned for so many 
 of a study then says which of them would have gone up. Printed is the hypervolume of a study in
 which only these were (every plan counted on the highest rung it reached), over that with all of
 them tuned, and the share of the epochs; then the same with other shares of the plans going up, in
-the same order. It goes on where it was stopped; fewer than four epochs, so that there is one rung.
+the same order. Training is in bfloat16. It goes on where it was stopped; fewer than four epochs, so
+that there is one rung.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ Values = Mapping[str, float]
 def tuned(ready: Arena, plan: PruningPlan, epochs: float) -> dict[str, float]:
     """What a plan comes to after fine-tuning, measured as its trial was."""
     model, _ = apply_plan(ready.dense, plan)
-    train(model, ready.task, epochs, lr=plan.recovery.lr, seed=plan.seed)
+    train(model, ready.task, epochs, lr=plan.recovery.lr, seed=plan.seed, precision="bfloat16")
     found = {name: m.value for name, m in measure_quality(model, ready.task, "val").items()}
     share = ready.cost.share(ready.cost.vector(plan.density), ready.setting.budget)
     return found | {ready.setting.budget: share}

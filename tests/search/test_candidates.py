@@ -14,6 +14,7 @@ from hierprune.search.candidates import (
     logit,
     mixtures,
     road,
+    slides,
     switches,
     widths_of,
 )
@@ -48,10 +49,41 @@ def test_mixtures_lie_between_two_bases_or_on_one(toy: ModuleType) -> None:
 
 def test_switches_move_some_groups_up_and_others_down() -> None:
     front = np.zeros((1, 30))
-    moved = switches(front, 400, np.random.default_rng(0))
+    moved = switches(front, 400, np.random.default_rng(0), np.arange(30))
     assert np.abs(moved.mean()) < 0.05
     centred = moved - np.median(moved, axis=1, keepdims=True)
     assert ((np.abs(centred) > 1e-9).sum(axis=1) <= 4).mean() > 0.2
+
+
+def test_groups_of_a_part_are_switched_together() -> None:
+    parts = np.repeat([0, 1, 2], 10)
+    moved = switches(np.zeros((1, 30)), 100, np.random.default_rng(0), parts)
+    for part in range(3):
+        assert np.allclose(np.ptp(moved[:, parts == part], axis=1), 0)
+    assert np.ptp(moved, axis=1).max() > 0.5
+
+
+def test_without_parts_nothing_is_switched(toy: ModuleType) -> None:
+    land = toy.landscape("channel")
+    roads = [road(land.paths["uniform", "l1"], land.cost, "params")]
+    front = roads[0].at(np.array([0.2, 0.5]))
+    counts = [
+        len(candidates(roads, front, (0.1, 0.9), 60, np.random.default_rng(0), parts))
+        for parts in (None, np.arange(4))
+    ]
+    assert counts == [50, 70]
+
+
+def test_plans_slide_along_a_base(toy: ModuleType) -> None:
+    land = toy.landscape("channel")
+    table = road(land.paths["lamp", "l1"], land.cost, "params")
+    front = table.at(np.array([0.3]))
+    slid = slides([table], front, 200, np.random.default_rng(0))
+    assert np.isfinite(slid).all()
+    shares = costs(land.cost, sigmoid(slid) * land.cost.widths, "params")
+    assert shares.min() < 0.25 < 0.35 < shares.max()
+    order = np.argsort(shares)
+    assert np.corrcoef(shares[order], slid[order].mean(axis=1))[0, 1] > 0.9
 
 
 def test_a_front_of_one_has_nothing_to_blend() -> None:
