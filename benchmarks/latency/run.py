@@ -7,6 +7,7 @@ make bench-latency LATENCY="same half"  some of them
 from __future__ import annotations
 
 import argparse
+import itertools
 import multiprocessing
 import os
 import shutil
@@ -69,10 +70,10 @@ def task_of(inputs: Inputs) -> Task:
     return Task("latency", nn.Identity, [], [(inputs, torch.zeros(1))], [])
 
 
-def at_widths(dense: Dense, widths: np.ndarray) -> nn.Module:
-    groups = dense.units("channel")
+def at_widths(dense: Dense, widths: np.ndarray, granularity: str = "channel") -> nn.Module:
+    groups = dense.units(granularity)
     keep = {g.name: range(int(w)) for g, w in zip(groups, widths, strict=True)}
-    return shrink(dense.model, dense.tree, "channel", keep)
+    return shrink(dense.model, dense.tree, granularity, keep)
 
 
 def random_models(dense: Dense, count: int, seed: int) -> Iterator[nn.Module]:
@@ -166,26 +167,32 @@ def predicted(count: int) -> None:
 
 
 def half(count: int) -> None:
-    """ResNet-20 at 45 to 50 % of its multiply-accumulates: what prediction would pick."""
+    """ResNet-20 at half of its multiply-accumulates: what prediction would pick."""
     dense, x = known("ResNet-20")
-    cost = CostModel.of(dense.tree, "channel")
     options = LatencyOptions("predicted", Setting("onnxruntime"))
-    table = measure_table(options, dense, task_of(x), SpaceOptions(), Silent())
-    for align in (1, 8, 16):
-        models = [at_widths(dense, w) for w in halves(cost, align, count)]
+    for granularity, align in (("channel", 1), ("channel", 8), ("channel", 16), ("block", 1)):
+        space = SpaceOptions((granularity,), align=align)
+        table = measure_table(options, dense, task_of(x), space, Silent())
+        cost = CostModel.of(dense.tree, granularity)
+        models = [at_widths(dense, w, granularity) for w in halves(cost.aligned(align), count)]
         model = min(models, key=lambda m: table.predict(shapes_of(m)).value)
         found = timed(options.setting, model, dense, x, 3.0)
         low, high = 1 / (found.high or 1), 1 / (found.low or 1)
-        text = f"ResNet-20 at half the MACs, the best predicted of {count}, steps of {align}"
+        what = f"{len(models)}, {granularity}, steps of {align}"
+        text = f"ResNet-20 at half the MACs, the best predicted of {what}"
         say(f"{text}: {1 / found.value:.2f}x ({low:.2f} to {high:.2f}; 1.6x)", low >= 1.6)
 
 
-def halves(cost: CostModel, align: int, count: int) -> Iterator[np.ndarray]:
-    """Random widths, in steps, of 45 to 50 % of the multiply-accumulates."""
-    stepped, draw = cost.aligned(align), np.random.default_rng(0)
+def halves(cost: CostModel, count: int) -> Iterator[np.ndarray]:
+    """Random widths of 45 to 50 % of the multiply-accumulates; of blocks all of 40 to 50 %."""
+    draw, groups = np.random.default_rng(0), len(cost.names)
+    if np.all(cost.widths == 1):
+        every = (np.array(kept) for kept in itertools.product((0, 1), repeat=groups))
+        yield from (w for w in every if 0.4 <= cost.share(w, "macs") <= 0.5)
+        return
     while count:
-        shares = np.clip(np.exp(draw.uniform(np.log(0.25), 0.2, len(cost.names))), 0, 1)
-        widths = stepped.snap(np.rint(shares * cost.widths))
+        shares = np.clip(np.exp(draw.uniform(np.log(0.25), 0.2, groups)), 0, 1)
+        widths = cost.snap(np.rint(shares * cost.widths))
         if 0.45 <= cost.share(widths, "macs") <= 0.5:
             count -= 1
             yield widths
@@ -306,7 +313,7 @@ def stored(_: int) -> None:
 
 PARTS: dict[str, tuple[Callable[[int], None], int, int]] = {
     "stored": (stored, 1, 1),
-    "half": (half, 60, 30),
+    "half": (half, 300, 30),
     "same": (same, 100, 10),
     "repeated": (repeated, 40, 6),
     "predicted": (predicted, 30, 8),
