@@ -29,7 +29,7 @@ from .runtime import Opener, Sample, Setting
 Floats = NDArray[np.float64]
 
 WARM_UP = 2  # forwards of an opened model before the first that counts
-ROUNDS = 10  # of a block; fewer where forwards are slow
+ROUNDS = 8  # of a block; fewer where forwards are slow
 FEWEST = 7  # blocks; of fewer no two bound the median
 QUANTILE = 0.25
 """Of a model's times in a block, stands for them. A load only ever adds time. Of the same model
@@ -77,7 +77,7 @@ def rounds_for(pace: float, seconds: float) -> int:
     """Rounds of a block so that :data:`FEWEST` blocks fit, where one round takes ``pace``.
 
     >>> [rounds_for(pace, 0.2) for pace in (0.0002, 0.008, 0.1)]
-    [10, 1, 1]
+    [8, 1, 1]
     """
     return int(np.clip(seconds / FEWEST / pace - WARM_UP, 1, ROUNDS))
 

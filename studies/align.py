@@ -23,7 +23,7 @@ from .progress import Progress, Silent
 from .timed_before import TimedBefore
 
 CANDIDATES = (16, 8, 4, 2)
-SECONDS, NARROW = 0.25, 0.01  # of one pair
+SECONDS, NARROW = 0.15, 0.01  # of one pair
 WORTH = 0.03  # share of the time that a whole step must save
 SHARE = 0.25  # of that, which half a step saves at most
 

@@ -118,6 +118,7 @@ def prepare_study(folder: Path, pending: Pending, task: Task, progress: Progress
         progress.note(WHOLE)
     for line in profile_costs(dense, searched(task, held_back), request, measures, cache):
         progress.note(line)
+    progress.note("scoring the dense model")
     record = make_record(task, pending.source, request, dense, measures, held_back=held_back)
     record.save(folder)
     (folder / REQUEST).unlink(missing_ok=True)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 NARROW = 0.01
 """Half an interval, relative, that is narrow enough."""
-SHORTEST = 0.5  # seconds for one model, where the time for all is short
+SHORTEST = 0.1  # seconds for one model, where the time for all is short
 
 
 def bare_model(dense: Dense, plan: PruningPlan) -> nn.Module:

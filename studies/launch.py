@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -45,8 +46,8 @@ from .trial import Ask, Outcome, Tell, Trial
 
 MAX_WORKERS = 4
 CONFIRM_SHARE = 0.05
-"""Of the time that trials took, added up over workers, for timing the front at the end."""
-CONFIRM_SECONDS = 3.0  # at least
+"""Of the time that the search took, for timing the front at the end."""
+CONFIRM_SECONDS = 1.5  # at least
 FINISHING = "stopping: waiting for the running trials; a second Ctrl-C ends them at once"
 GOING_BACK = "stopping: the running trials go back, to be started anew by resume"
 
@@ -217,6 +218,7 @@ def go_on(study: Study, means: Means, progress: Progress, journey: Journey | Non
     proposer = make_proposer(study.run, record, journey, means.sampler)
     recipe = make_recipe(study.run, record, task)
     stop, late = threading.Event(), threading.Event()
+    begun = time.monotonic()
     storage = open_storage(study.run, record.storage)
     name = study_name(study.run, record)
     progress.note("trying plans")
@@ -249,7 +251,7 @@ def go_on(study: Study, means: Means, progress: Progress, journey: Journey | Non
     if not study.interrupted:
         rescore_front(study, progress)
     if not study.interrupted:
-        confirm_front(study, progress)
+        confirm_front(study, progress, time.monotonic() - begun)
     return study
 
 
@@ -266,16 +268,18 @@ def rescore_front(study: Study, progress: Progress) -> None:
         progress.note(f"the front could not be scored anew: {error}")
 
 
-def confirm_front(study: Study, progress: Progress) -> None:
+def confirm_front(study: Study, progress: Progress, seconds: float) -> None:
     """Time the models of the front, where latency is an objective, in a share of the study's time.
 
-    A failure costs no result: the front stands as the trials know it.
+    The search took ``seconds`` now, and what its trials tell before. A failure costs no result: the
+    front stands as the trials know it.
     """
     if Latency.name not in study.record.directions or not study.finished():
         return
-    seconds = CONFIRM_SHARE * sum(sum(r.seconds.values()) for r in study.finished())
+    trials = sum(sum(r.seconds.values()) for r in study.finished())
+    share = CONFIRM_SHARE * max(seconds, trials / MAX_WORKERS)
     try:
-        confirm(study, seconds=max(CONFIRM_SECONDS, seconds), progress=progress)
+        confirm(study, seconds=max(CONFIRM_SECONDS, share), progress=progress)
     except KeyboardInterrupt:
         study.interrupted = True
     except Exception as error:

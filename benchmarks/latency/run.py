@@ -198,7 +198,7 @@ def halves(cost: CostModel, count: int) -> Iterator[np.ndarray]:
             yield widths
 
 
-class Watch:
+class Watch(Silent):
     """Notes when each step of a study began."""
 
     def __init__(self) -> None:
@@ -206,10 +206,6 @@ class Watch:
 
     def note(self, text: str) -> None:
         self.steps.append((time.perf_counter(), text))
-
-    def share(self, done: float) -> None: ...
-
-    def trial(self, status: object) -> None: ...
 
 
 def picked(trials: int) -> None:
