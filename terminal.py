@@ -161,8 +161,8 @@ def scores_text(study: Study) -> str:
 
 
 def speed(study: Study, records: Sequence[Record]) -> list[Column]:
-    """How many times faster than dense each model is, where latency is an objective."""
-    if LATENCY not in study.record.directions:
+    """How many times faster than dense each model is, where latency is measured."""
+    if LATENCY not in study.record.names:
         return []
     states = [study.latency_of(r) for r in records]
     mixed = len({s["latency_known"] for s in states}) > 1
@@ -184,13 +184,12 @@ def latency_text(study: Study, records: Sequence[Record]) -> str:
     more = ""
     if known.keys() > {"predicted"}:
         text = text.replace(" predicted", f" predicted ({PREDICTED})")
-    if LATENCY in study.record.directions:
-        slower = sum(s["against_dense"] == "slower" for s in states)
-        unsure = sum(s["against_dense"] == "undecided" for s in states)
-        more += f"; {slower} SLOWER than dense" if slower else ""
-        more += f"; ~ {unsure} not shown to be faster" if unsure else ""
-        if known.keys() - {"confirmed"}:
-            more += f"; measure: hierprune confirm {study.run}"
+    slower = sum(s["against_dense"] == "slower" for s in states)
+    unsure = sum(s["against_dense"] == "undecided" for s in states)
+    more += f"; {slower} SLOWER than dense" if slower else ""
+    more += f"; ~ {unsure} not shown to be faster" if unsure else ""
+    if LATENCY in study.record.directions and known.keys() - {"confirmed"}:
+        more += f"; measure: hierprune confirm {study.run}"
     return f"latency ({on}, batch {setting.batch}): {text}{more}"
 
 

@@ -81,6 +81,26 @@ def test_a_study_ends_with_a_confirmed_front(home: Path, command):
     assert json.loads((study.run / FILE).read_text())["trials"] == before
 
 
+@pytest.mark.slow
+def test_models_that_are_no_faster_are_marked_where_latency_is_only_a_constraint(
+    home: Path, command
+):
+    study = hierprune.launch(
+        "stripes.py:task",
+        "r",
+        trials=4,
+        workers=0,
+        objectives=("accuracy", "params"),
+        where=("latency <= dense * 9",),
+    )
+    rows = command("front", "r", "--json").json["front"]
+    marked = [row for row in rows if row["against_dense"] != "faster"]
+    shown = command("front", "r").out
+    assert "speed-up" in shown
+    assert shown.count(" ~") + shown.count("SLOWER") >= len(marked)
+    assert study.front().against_dense.tolist() == [row["against_dense"] for row in rows]
+
+
 def test_nothing_is_timed_where_latency_is_no_objective(study: Path):
     found = hierprune.Study.open(study / "study")
     with pytest.raises(UsageError, match="latency is no objective"):
