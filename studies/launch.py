@@ -47,7 +47,7 @@ from .trial import Ask, Outcome, Tell, Trial
 MAX_WORKERS = 4
 CONFIRM_SHARE = 0.05
 """Of the time that the search took, for timing the front at the end."""
-CONFIRM_SECONDS = 1.5  # at least
+CONFIRM_SECONDS = 1.2  # at least
 FINISHING = "stopping: waiting for the running trials; a second Ctrl-C ends them at once"
 GOING_BACK = "stopping: the running trials go back, to be started anew by resume"
 

@@ -314,7 +314,7 @@ PARTS: dict[str, tuple[Callable[[int], None], int, int]] = {
     "repeated": (repeated, 40, 6),
     "predicted": (predicted, 30, 8),
     "cost": (cost, 60, 20),
-    "picked": (picked, 40, 12),
+    "picked": (picked, 60, 12),
 }
 """By name: what runs, with how many tries, and with how many in the short form."""
 
