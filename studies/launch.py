@@ -45,7 +45,7 @@ from .trackers.tracking import track
 from .trial import Ask, Outcome, Tell, Trial
 
 MAX_WORKERS = 4
-CONFIRM_SHARE = 0.05
+CONFIRM_SHARE = 0.03
 """Of the time that the search took, for timing the front at the end."""
 CONFIRM_SECONDS = 1.2  # at least
 FINISHING = "stopping: waiting for the running trials; a second Ctrl-C ends them at once"
