@@ -16,7 +16,7 @@ from .front import Floats, non_dominated
 from .goal import Goal
 from .history import Record
 from .learner import ENOUGH, Learner, Points
-from .opening import opened
+from .opening import Depth, opened
 from .space import SearchSpace
 from .warm import van_der_corput, warm_starts
 
@@ -140,7 +140,7 @@ class ModelBased(Grid):
         """The candidate that promises most, over all branches; ``None`` while little is known."""
         front = self.front(plans.done)
         done, running, failed = (sorted_out(p) for p in (plans.done, plans.running, plans.failed))
-        depth = opened(self.standing(plans.done), self.heats)
+        depth = self.depth(plans.done)
         best: tuple[Branch, Ints] | None = None
         most = -1.0
         for learner in self._learners:
@@ -158,6 +158,12 @@ class ModelBased(Grid):
                 order = np.argsort(-gains, kind="stable")[:TRIES]
                 most, best = float(gains.max()), (branch, widths[order])
         return None if best is None else (best[0], best[0].first_new(best[1]))
+
+    def depth(self, done: Sequence[Record]) -> Depth:
+        """The level to vary: of a flat space, which few groups have, single groups at once."""
+        if self.space.options.kind == "flat":
+            return "layer"
+        return opened(self.standing(done), self.heats)
 
     def front(self, done: Sequence[Record]) -> Floats:
         """The non-dominated points among the trials that satisfy all constraints, (F, m)."""
