@@ -42,8 +42,8 @@ GOOD = 0.03
 """Median error on rows held out that is good enough to stop. With 8 rows of LeNet-5 and ResNet-20
 median errors on new plans were those of 32 within two percent points, in both runtimes."""
 LOOK = 4  # rows from one look at these errors to the next
-TABLE_SECONDS = 8.0
-"""For the whole table; beyond, only until there are the fewest rows."""
+TABLE_SECONDS, SURE_ROWS = 8.0, 16
+"""Seconds for the whole table; beyond, only until errors are good or there are so many rows."""
 KEPT = 0.05  # error up to which later studies may have a table
 ROW_SECONDS, NARROW = 0.1, 0.01  # of one row: time, and the half interval that is enough
 LOWEST = 0.05  # density of a row's groups, on average
@@ -158,7 +158,7 @@ def measure_table(
             progress.share(len(found) / rows)
             if len(found) < fewest:
                 continue
-            if time.perf_counter() - start > seconds:
+            if time.perf_counter() - start > seconds and len(found) >= SURE_ROWS:
                 break
             if (len(found) - fewest) % LOOK == 0 and table_of(layers, found).error <= GOOD:
                 break
