@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 Widths = tuple[int, int, int]
 """Channels of both convolutions, neurons of the hidden layer."""
 
 WHOLE: Widths = (20, 50, 500)
+PARAMS = 431_080
 GROUPS = ("conv1", "conv2", "fc1")
 
 
@@ -19,69 +19,78 @@ class Point:
     Attributes:
         name: of the row.
         bar: test accuracy to reach, mean over the seeds; ``None`` for comparisons.
-        granularity: ``"weight"``, ``"channel"``, or ``""`` for a network trained as it is.
-        density: kept share of the weights, by layer.
+        start: the point whose model it is pruned from; ``""`` for a network trained as it is.
+        fewer: times fewer parameters, where single weights go; else 1.
         widths: of the network, where structures go and where it is trained as it is.
-        epochs: passes over the data; pruned networks come after those of the dense one.
+        epochs: passes over the data, beside those of the start.
         rate: highest learning rate.
         decay: of the weights.
+        moves: how far images are moved, as a share of the most.
+        sharpness: factor on the finished model's logits (temperature scaling: Guo et al. 2017).
         shown: what it is compared with, for the table.
     """
 
     name: str
     bar: float | None
-    granularity: str = ""
-    density: Mapping[str, float] = field(default_factory=dict)
+    start: str = ""
+    fewer: float = 1.0
     widths: Widths = WHOLE
     epochs: int = 8
     rate: float = 3e-3
     decay: float = 0.05
+    moves: float = 1.0
+    sharpness: float = 1.0
     shown: str = ""
 
     @property
-    def shares(self) -> Mapping[str, float]:
-        """Kept share by group, as a plan has it."""
-        if self.granularity == "channel":
-            counts = zip(GROUPS, self.widths, WHOLE, strict=True)
-            return {name: now / was for name, now, was in counts}
-        return self.density
+    def granularity(self) -> str:
+        """What goes; ``""``: nothing."""
+        kind = "weight" if self.fewer > 1 else "channel"
+        return kind if self.start else ""
+
+    @property
+    def limit(self) -> int:
+        """Parameters that may stay."""
+        return int(PARAMS / self.fewer)
 
 
-def weights(
-    name: str, bar: float, epochs: int, densities: tuple[float, ...], shown: str = ""
-) -> Point:
-    """Single weights, by the densities of conv1, conv2, fc1, fc2."""
-    shares = dict(zip((*GROUPS, "fc2"), densities, strict=True))
-    return Point(name, bar, "weight", shares, epochs=epochs, shown=shown)
+def from_scratch(cut: Point, *before: Point) -> Point:
+    """The network of a cut point, trained as it is for the epochs of all its way from dense."""
+    epochs = sum(point.epochs for point in (*before, cut))
+    return replace(
+        cut, name=f"{cut.name}, from scratch", bar=None, start="", epochs=epochs, shown=""
+    )
 
 
-def structures(cut: Point) -> tuple[Point, Point]:
-    """A cut network, and the same trained from scratch for the epochs of dense and cut together."""
-    name, epochs = f"{cut.name}, from scratch", DENSE.epochs + cut.epochs
-    return cut, replace(cut, name=name, bar=None, granularity="", epochs=epochs, shown="")
-
-
-def small(name: str, bar: float, widths: Widths, shown: str = "") -> Point:
-    """A network of a few channels, which a faster rate and less decay suit."""
-    return Point(name, bar, "channel", {}, widths, epochs=16, rate=6e-3, decay=0.01, shown=shown)
+def fast(point: Point) -> Point:
+    """The point at a rate, a decay and moves that suit networks of few parameters."""
+    return replace(point, rate=6e-3, decay=0.01, moves=0.5)
 
 
 DENSE = Point("dense", 0.9955, epochs=12)
-_HALF = Point("structured, 2.5x fewer parameters", 0.9955, "channel", widths=(20, 45, 200))
-_TENTH = Point("structured, 10x fewer parameters", 0.9950, "channel", widths=(16, 35, 50))
-_SMALL = small("structured, <= 79k MACs", 0.990, (2, 12, 50), "Bayesian compression: 99.0 % at 79k")
-_TINY = small("structured, <= 40k MACs", 0.988, (1, 13, 20))
+W10 = Point("weights 10x", 0.9955, "dense", 10, epochs=12, sharpness=0.85)
+W50 = Point("weights 50x", 0.9953, W10.name, 50, epochs=12)
+W100 = Point("weights 100x", 0.9945, W50.name, 100, epochs=16, shown="DNS: 99.09 % at 108x")
+HALF = Point("structured, 2.5x fewer parameters", 0.9955, "dense", widths=(20, 45, 200))
+TENTH = Point("structured, 10x fewer parameters", 0.9950, "dense", widths=(16, 35, 50))
+THIRTIETH = fast(
+    Point("structured, 32x fewer parameters", None, TENTH.name, widths=(8, 18, 32), epochs=12)
+)
+W280 = fast(
+    Point("weights 280x", 0.9925, THIRTIETH.name, 280, epochs=30,
+          shown="Sparse VD: 99.25 % at 280x")
+)  # fmt: skip
+W400 = fast(Point("weights 400x", 0.990, W280.name, 400, epochs=30))
+SMALL = fast(
+    Point("structured, <= 79k MACs", 0.990, "dense", widths=(2, 12, 50), epochs=28,
+          shown="Bayesian compression: 99.0 % at 79k")
+)  # fmt: skip
+TINY = fast(Point("structured, <= 40k MACs", 0.988, THIRTIETH.name, widths=(1, 13, 20), epochs=28))
 
 POINTS = (
-    DENSE,
-    weights("weights 10x", 0.9955, 8, (0.7, 0.25, 0.085, 0.3)),
-    weights("weights 100x", 0.9945, 12, (0.3, 0.056, 0.00475, 0.055), "DNS: 99.09 % at 108x"),
-    *structures(_SMALL),
-    weights("weights 280x", 0.9925, 12, (0.2, 0.022, 0.0014, 0.024), "Sparse VD: 99.25 % at 280x"),
-    *structures(_TINY),
-    weights("weights 400x", 0.990, 12, (0.16, 0.015, 0.00095, 0.018)),
-    weights("weights 50x", 0.9953, 8, (0.4, 0.1, 0.0122, 0.09)),
-    *structures(_TENTH),
-    *structures(_HALF),
+    *(DENSE, W10, W50, W100, TENTH, THIRTIETH, W280, W400),
+    *(SMALL, from_scratch(SMALL, DENSE), TINY, from_scratch(TINY, DENSE, TENTH, THIRTIETH)),
+    *(from_scratch(TENTH, DENSE), HALF, from_scratch(HALF, DENSE)),
+    from_scratch(THIRTIETH, DENSE, TENTH),
 )
-"""In the order in which they are run, for every seed."""
+"""In the order in which they are run, for every seed; starts before what starts from them."""

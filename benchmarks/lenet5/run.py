@@ -25,14 +25,15 @@ from hierprune.objectives.packing import load_state, save_state, stored_bytes
 from hierprune.pruners.calibration import Calibration, input_statistics
 from hierprune.pruners.dense import Dense
 from hierprune.pruners.plan import PruningPlan, Recovery
+from hierprune.pruners.prune import at_density, drop_weights
 from hierprune.pruners.schedules.course import Ears, Learning, train_to_plan
 from hierprune.pruners.tree_cache import find_tree
 from hierprune.studies.checkpoint import load_snapshot, save_snapshot
 from hierprune.task import Task
 
-from .points import DENSE, POINTS, WHOLE, Point
+from .points import GROUPS, POINTS, Point
 from .task import lenet5
-from .tidy import tidy
+from .tidy import build, count, tidy, trimmed
 
 
 @dataclass(frozen=True)
@@ -64,19 +65,20 @@ def slug(point: Point) -> str:
 
 def finish(point: Point, seed: int, setting: Setting) -> dict[str, Any]:
     """Train one model, or go on with it, and test it."""
-    start = time.process_time()
-    task = lenet5(WHOLE if point.granularity else point.widths)
-    dense = starting_point(task, point, seed, setting)
-    plan = plan_of(point, seed, setting)
+    clock = time.process_time()
+    task = lenet5(point.widths, moves=point.moves)
+    start = starting_point(task, point, seed, setting)
+    plan = plan_of(point, start, seed, setting)
     mark = {"plan": plan.to_json(), "point": point.name}
     file = setting.weights(point, seed).with_suffix(".unfinished")
     since = load_snapshot(file, mark) if file.exists() else None
     ears = Ears(passed=lambda snapshot: save_snapshot(snapshot, mark, file))
     learning = Learning(point.decay, "bfloat16", average=0.1)
-    model, _ = train_to_plan(dense, plan, task, learning=learning, ears=ears, since=since)
+    model, _ = train_to_plan(start, plan, task, learning=learning, ears=ears, since=since)
     assert isinstance(model, LeNet5)
     if point.granularity == "weight":
-        tidy(model)
+        model = trimmed(model, point.limit).eval()
+    temper(model, point.sharpness)
     save_state(model.state_dict(), setting.weights(point, seed))
     file.unlink(missing_ok=True)
     found = measure_quality(model, task, "test")
@@ -86,35 +88,60 @@ def finish(point: Point, seed: int, setting: Setting) -> dict[str, Any]:
         "epochs": plan.recovery.epochs,
         "accuracy": found["accuracy"].value,
         "loss": found["loss"].value,
-        "params": sum(int(p.count_nonzero()) for p in model.parameters()),
+        "params": count(model),
         "macs": count_macs(model, task.example()),
         "bytes": stored_bytes(model.state_dict()),
-        "cpu_seconds": round(time.process_time() - start, 1),
+        "cpu_seconds": round(time.process_time() - clock, 1),
     }
 
 
+@torch.no_grad()
+def temper(model: LeNet5, sharpness: float) -> None:
+    """Scale the logits, in place: classes stay the same, their probabilities do not."""
+    model.fc2.weight *= sharpness
+    model.fc2.bias *= sharpness
+
+
 def starting_point(task: Task, point: Point, seed: int, setting: Setting) -> Dense:
-    """The trained dense model of the seed; for networks trained as they are, a new one."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        model = task.build_model()
-    if point.granularity:
-        model.load_state_dict(load_state(setting.weights(DENSE, seed)))
+    """The finished model that the point starts from; for networks trained as they are, a new one.
+
+    Calibration data are those of the task.
+    """
+    if point.start:
+        origin = next(p for p in POINTS if p.name == point.start)
+        model = build(load_state(setting.weights(origin, seed)))
+    else:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            model = LeNet5(*point.widths)
     calibration = Calibration.of(task)
     tree = find_tree(model.eval(), task.example())
     return Dense(model, tree, calibration, input_statistics(model, calibration))
 
 
-def plan_of(point: Point, seed: int, setting: Setting) -> PruningPlan:
+def plan_of(point: Point, start: Dense, seed: int, setting: Setting) -> PruningPlan:
     """What is asked of the training."""
-    recovery = Recovery(
-        epochs=setting.share * point.epochs,
-        lr=point.rate,
-        schedule="gradual" if point.granularity == "weight" else "oneshot",
-    )
-    criterion = "l1" if point.granularity == "weight" else "activation"
-    kind = point.granularity or "channel"
-    return PruningPlan(kind, criterion, "given", 0.0, "params", point.shares, recovery, seed)
+    schedule = "global" if point.granularity == "weight" else "oneshot"
+    recovery = Recovery(epochs=setting.share * point.epochs, lr=point.rate, schedule=schedule)
+    if point.granularity == "weight":
+        plan = PruningPlan("weight", "l1", "lamp", 0.0, "units", {}, recovery, seed)
+        return at_density(start, plan, weights_left(start, plan, point.limit))
+    now = (len(start.model.get_parameter(f"{name}.bias")) for name in GROUPS)
+    widths = zip(GROUPS, point.widths, now, strict=True)
+    shares = {name: width / was for name, width, was in widths if width < was}
+    return PruningPlan("channel", "activation", "given", 0.0, "params", shares, recovery, seed)
+
+
+def weights_left(start: Dense, plan: PruningPlan, limit: int) -> float:
+    """Share of the weights to keep, so that with the biases of living units a limit is met.
+
+    How many will live is foreseen by pruning at once.
+    """
+    weights = sum(p.numel() for p in start.model.parameters() if p.dim() > 1)
+    pruned = drop_weights(start, at_density(start, plan, limit / weights))
+    assert isinstance(pruned, LeNet5)
+    biases = sum(p.numel() for p in tidy(pruned).parameters() if p.dim() == 1)
+    return (limit - biases) / weights
 
 
 def read(rows: Path) -> list[dict[str, Any]]:

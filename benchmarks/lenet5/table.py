@@ -14,10 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .points import POINTS, Point
+from .points import PARAMS, POINTS, Point
 from .run import read
 
-PARAMS = 431_080
 LITERATURE = {
     "Han et al. 2015": (12.0, 99.23),
     "DNS": (108.0, 99.09),

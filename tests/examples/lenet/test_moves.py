@@ -1,8 +1,8 @@
 import torch
 from torch import nn
 
-from hierprune.benchmarks.lenet5.points import POINTS
-from hierprune.benchmarks.lenet5.tidy import tidy
+from hierprune.benchmarks.lenet5.points import PARAMS, POINTS
+from hierprune.benchmarks.lenet5.tidy import count, tidy, trimmed
 from hierprune.examples.lenet.data import KNOTS, MoveEach, smoothing
 from hierprune.examples.lenet.model import LeNet5
 
@@ -26,37 +26,49 @@ def test_a_whole_shift_is_one_of_pixels():
     assert rows.max() - rows.min() > 2
 
 
-def test_tidying_keeps_the_outputs():
+def sparse_model(share: float) -> LeNet5:
     torch.manual_seed(0)
-    model, images = LeNet5(), torch.randn(4, 1, 28, 28)
+    model = LeNet5(4, 6, 40)
     with torch.no_grad():
-        for layer in (model.fc1, model.fc2):
-            layer.weight.masked_fill_(torch.rand_like(layer.weight) < 0.5, 0.0)
-        model.fc1.weight[:50] = 0
-        model.fc2.weight[:, 40:90] = 0
-        before, count = model(images), alive(model)
-        tidy(model)
-        assert torch.allclose(model(images), before, atol=1e-5)
-    assert alive(model) < count
-    assert not model.fc1.bias[:90].any()
+        for parameter in model.parameters():
+            parameter.masked_fill_(torch.rand_like(parameter) < share, 0.0)
+        model.conv1.weight[1] = model.conv2.weight[2] = model.fc1.weight[:5] = 0
+        model.conv2.weight[:, 3] = model.fc2.weight[:, 4:9] = 0
+        model.fc1.weight[:, 16:32] = 0
+    return model
 
 
-def alive(model: nn.Module) -> int:
-    return sum(int(p.count_nonzero()) for p in model.parameters())
+def test_tidying_keeps_the_outputs():
+    model, images = sparse_model(0.3), torch.randn(4, 1, 28, 28)
+    small = tidy(model)
+    assert torch.allclose(small(images), model(images), atol=1e-5)
+    assert small.conv1.out_channels == 2
+    assert small.conv2.out_channels == 4
+    assert small.fc1.out_features == 31
+    assert count(small) < count(model)
+
+
+def test_trimming_meets_a_limit():
+    model = sparse_model(0.5)
+    whole = count(tidy(model))
+    for limit in (whole, whole - 1, whole // 2):
+        assert 0.95 * limit <= count(trimmed(model, limit)) <= limit
+    assert count(model) > whole
 
 
 def test_the_points_are_what_their_names_say():
-    for point in POINTS:
+    names = [point.name for point in POINTS]
+    for place, point in enumerate(POINTS):
+        assert not point.start or point.start in names[:place]
         a, b, h = point.widths
-        weights = {"conv1": 25 * a, "conv2": 25 * a * b, "fc1": 16 * b * h, "fc2": 10 * h}
-        kept = sum(round(point.density.get(n, 1.0) * w) for n, w in weights.items())
-        macs = weights["conv1"] * 576 + weights["conv2"] * 64 + weights["fc1"] + weights["fc2"]
+        weights = (25 * a, 25 * a * b, 16 * b * h, 10 * h)
+        macs = 576 * weights[0] + 64 * weights[1] + weights[2] + weights[3]
         if "MACs" in point.name:
             assert macs <= (79_000 if "79k" in point.name else 40_000)
         elif "fewer" in point.name:
-            assert kept + a + b + h + 10 <= 431_080 / (2.5 if "2.5x" in point.name else 10)
+            assert sum(weights) + a + b + h + 10 <= PARAMS / (2.5 if "2.5x" in point.name else 10)
         elif point.granularity == "weight":
-            assert kept <= 431_080 / int(point.name.split()[1].removesuffix("x"))
+            assert point.name == f"weights {point.fewer:g}x"
 
 
 def test_bending_moves_every_image_in_its_own_way():
