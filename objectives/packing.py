@@ -18,8 +18,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +30,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UsageError
+from ..whole import write_whole
 from .sparse_index import CODES, Code, Positions, cost, decode, encode
 
 FORMAT = 1
@@ -74,16 +73,7 @@ class Packed:
 
 def save_state(state: Mapping[str, Tensor], path: Path) -> None:
     """Write a state dict; a reader sees the old file or the whole new one."""
-    content = pack(state).to_bytes()
-    unfinished = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
-    try:
-        with unfinished.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write_whole(path, pack(state).to_bytes(), durable=True)
 
 
 def load_state(path: Path) -> dict[str, Tensor]:

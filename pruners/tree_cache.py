@@ -12,7 +12,6 @@ import importlib.metadata
 import json
 import sys
 import sysconfig
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -27,6 +26,7 @@ from .. import __version__
 from ..cachedir import default_cache
 from ..limits import UNLIMITED, Limits
 from ..task import Inputs, Task
+from ..whole import write_whole
 from .trace import build_tree
 from .traceable import require_traceable
 from .tree import ModelTree
@@ -97,11 +97,9 @@ def task_tree(task: Task, model: nn.Module, limits: Limits = UNLIMITED) -> Model
 
 
 def keep(file: Path, tree: ModelTree) -> None:
-    """Write a tree; a reader sees the whole file or none."""
+    """Write a tree, in a folder that is made for it."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(f".{file.name}-{uuid.uuid4().hex}")
-    draft.write_text(json.dumps(tree.to_json()))
-    draft.replace(file)
+    write_whole(file, json.dumps(tree.to_json()))
 
 
 def architecture_sha256(model: nn.Module, example_inputs: Inputs) -> str:

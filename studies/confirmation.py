@@ -11,7 +11,7 @@ from typing import Literal
 from ..objectives.latency import Latency
 from ..objectives.runtime import Setting
 from ..search.history import Record
-from .whole import write_whole
+from ..whole import write_whole
 
 FILE = "confirmed.json"
 

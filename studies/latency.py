@@ -30,10 +30,10 @@ from ..pruners.pattern import parse
 from ..pruners.prune import shrink
 from ..search.space import SpaceOptions
 from ..task import Task
+from ..whole import write_whole
 from .prepare import cost_of
 from .progress import Progress, Silent
 from .timed_before import TimedBefore
-from .whole import write_whole
 
 TABLE = "latency.json"
 ROWS = 32  # at most

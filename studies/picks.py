@@ -9,7 +9,7 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
-from .whole import write_whole
+from ..whole import write_whole
 
 FILE = "picked.json"
 

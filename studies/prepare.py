@@ -23,11 +23,11 @@ from ..pruners.tree_cache import task_tree
 from ..pruners.uses import LinearUse
 from ..search.space import Landscape, SpaceOptions
 from ..task import Task
+from ..whole import write_whole
 from .dense import default_cache, dense_model
 from .fingerprint import weights_sha256
 from .progress import Progress, Silent
 from .run_record import RunRecord
-from .whole import write_whole
 
 CACHE = "cache"
 DENSE = "dense.safetensors"

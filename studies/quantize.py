@@ -23,6 +23,7 @@ from ..objectives.onnx_model import OnnxModel
 from ..pruners.calibration import Calibration
 from ..pruners.plan import QUANTIZATIONS
 from ..task import Inputs, Task
+from ..whole import write_whole
 from .card import INT8
 from .export import check_file, export_picked, failing, validation_inputs
 from .export_formats import FORMATS, find_format, trace, write_onnx
@@ -91,7 +92,7 @@ def export_int8(
             file = OnnxModel(draft.read_bytes(), model, validation_inputs(task)[0])
             found = measure_quality(file, task, "val")
         size = draft.stat().st_size
-        draft.replace(path)
+        write_whole(path, file.content)
     return Quantized(path, size, exported.bytes, found, measure_quality(model, task, "val"))
 
 

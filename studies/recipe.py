@@ -27,6 +27,7 @@ from ..pruners.prune import apply_plan, shrink
 from ..pruners.schedules.course import train_to_plan
 from ..pruners.training import train
 from ..task import Task
+from ..whole import write_whole
 from .holdback import searched
 from .latency import latency_of
 from .prepare import CACHE, Note, dense_of, fill_saliency, prepare, silent
@@ -35,7 +36,6 @@ from .run_record import FILE, RunRecord
 from .shipped import found
 from .source import TaskSource
 from .trial import Outcome, Trial
-from .whole import write_whole
 
 WEIGHTS = "model.safetensors"
 UNITS = "units.json"

@@ -7,7 +7,6 @@ lines; it, and every file that cannot be read, is kept in ``RUN/damaged/<time>``
 from __future__ import annotations
 
 import datetime
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +17,7 @@ from optuna.trial import FrozenTrial
 
 from ..errors import UsageError
 from ..task import Direction
+from ..whole import write_whole
 from .ledger import Ledger
 from .liveness import Observer
 from .mend import mend
@@ -68,12 +68,7 @@ def mend_journal(run: Path, kept: Path, directions: Mapping[str, Direction]) -> 
             )
         kept.mkdir(parents=True, exist_ok=True)  # a repair that was killed this second
         shutil.copy2(journal, kept)
-        draft = journal.with_suffix(".draft")
-        with draft.open("wb") as file:
-            file.write(mended.data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(journal)
+        write_whole(journal, mended.data, durable=True)
 
 
 def put_aside(path: Path, run: Path, kept: Path) -> None:

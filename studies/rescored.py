@@ -10,8 +10,8 @@ from typing import Any
 
 from ..search.front import coordinates, non_dominated, spread_order
 from ..search.history import Record, current
+from ..whole import write_whole
 from .run_record import RunRecord
-from .whole import write_whole
 
 FILE = "rescored.json"
 MEMBERS = 100

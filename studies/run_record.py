@@ -18,8 +18,8 @@ from ..search.recipes import Recipes
 from ..search.space import SpaceOptions
 from ..search.stopping import Stopping, StopRules
 from ..task import Direction
+from ..whole import write_whole
 from .source import TaskSource
-from .whole import write_whole
 
 FORMAT = 1
 FILE = "run.json"

@@ -7,12 +7,11 @@ the next one finds the file and tells it instead of trying the plan again.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from ..whole import write_whole
 from .trial import Outcome
 
 
@@ -31,7 +30,8 @@ class Spool:
             OSError: the disk is full or failed.
         """
         if self.folder.is_dir():
-            write_json(self._path(outcome.number, outcome.attempt), outcome.to_json())
+            path = self._path(outcome.number, outcome.attempt)
+            write_whole(path, json.dumps(outcome.to_json()), durable=True)
 
     def get(self, number: int, attempt: int) -> Outcome | None:
         """The outcome of one trial, when there is a readable one."""
@@ -59,16 +59,3 @@ def read_outcome(path: Path) -> Outcome | None:
         return Outcome.from_json(json.loads(path.read_text()))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, IndexError):
         return None
-
-
-def write_json(path: Path, data: Any) -> None:
-    """Write a JSON file durably: a reader sees the old file or the new one, never a part."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with draft.open("w") as file:
-            json.dump(data, file)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)

@@ -20,8 +20,8 @@ from ..cachedir import default_cache
 from ..objectives.runtime import Setting
 from ..pruners.tree_cache import architecture_sha256
 from ..task import Inputs
+from ..whole import write_whole
 from .machine import machine
-from .whole import write_whole
 
 FOLDER = "times"
 

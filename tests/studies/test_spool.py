@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hierprune.studies.spool import Spool, read_outcome, write_json
+from hierprune.studies.spool import Spool, read_outcome
 from hierprune.studies.trial import Outcome
 
 NUMBERS = st.floats(allow_nan=False)
@@ -58,12 +58,3 @@ def test_a_damaged_file_is_no_outcome(tmp_path: Path, text: str) -> None:
 def test_no_folder_is_made_where_the_run_is_not(tmp_path: Path) -> None:
     Spool(tmp_path / "elsewhere" / "spool").put(Outcome(1))
     assert list(tmp_path.iterdir()) == []
-
-
-def test_what_cannot_be_written_leaves_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "a.json"
-    write_json(path, {"old": 1})
-    with pytest.raises(TypeError):
-        write_json(path, {"new": object()})
-    assert path.read_text() == '{"old": 1}'
-    assert list(tmp_path.iterdir()) == [path]
