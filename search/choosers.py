@@ -138,9 +138,9 @@ class ModelBased(Grid):
 
     def best(self, plans: Plans, random: np.random.Generator) -> tuple[Branch, Ints] | None:
         """The candidate that promises most, over all branches; ``None`` while little is known."""
-        front = self.front(plans.done)
+        points = self.standing(plans.done)
+        front, depth = front_of(points), self.depth(points)
         done, running, failed = (sorted_out(p) for p in (plans.done, plans.running, plans.failed))
-        depth = self.depth(plans.done)
         best: tuple[Branch, Ints] | None = None
         most = -1.0
         for learner in self._learners:
@@ -159,17 +159,9 @@ class ModelBased(Grid):
                 most, best = float(gains.max()), (branch, widths[order])
         return None if best is None else (best[0], best[0].first_new(best[1]))
 
-    def depth(self, done: Sequence[Record]) -> Depth:
+    def depth(self, points: Floats) -> Depth:
         """The level to vary: of a flat space, which few groups have, single groups at once."""
-        if self.space.options.kind == "flat":
-            return "layer"
-        return opened(self.standing(done), self.heats)
-
-    def front(self, done: Sequence[Record]) -> Floats:
-        """The non-dominated points among the trials that satisfy all constraints, (F, m)."""
-        points = self.standing(done)
-        points = points[(points < 1).any(axis=1)]
-        return points[non_dominated(points)]
+        return "layer" if self.space.options.kind == "flat" else opened(points, self.heats)
 
     def standing(self, done: Sequence[Record]) -> Floats:
         """Finished trials as points (N, m); those that break a constraint as the reference."""
@@ -195,11 +187,16 @@ class LevelSwitches(ModelBased):
             return None
         learner = learners[random.integers(len(learners))]
         branch = learner.branch
-        front, parts = learner.front_logits(done[branch.key]), branch.parts("layer")
-        assert parts is not None
-        drawn = branch.allowed(switches(front, 30, random, parts))
+        front, groups = learner.front_logits(done[branch.key]), np.arange(len(branch.cost.names))
+        drawn = branch.allowed(switches(front, 30, random, groups))
         widths = untried(drawn, branch.tried(sorted_out(plans.all)[branch.key]))
         return (branch, widths[random.integers(len(widths))]) if len(widths) else None
+
+
+def front_of(points: Floats) -> Floats:
+    """Non-dominated points, (F, m); one that is nowhere better than the reference is not of them."""
+    points = points[(points < 1).any(axis=1)]
+    return points[non_dominated(points)]
 
 
 def sorted_out(records: Sequence[Record]) -> Mapping[Key, list[Record]]:
