@@ -194,7 +194,7 @@ class LevelSwitches(ModelBased):
 
 
 def front_of(points: Floats) -> Floats:
-    """Non-dominated points, (F, m); one that is nowhere better than the reference is not of them."""
+    """The non-dominated points, (F, m), of those that are anywhere better than the reference."""
     points = points[(points < 1).any(axis=1)]
     return points[non_dominated(points)]
 
