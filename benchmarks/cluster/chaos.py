@@ -29,6 +29,8 @@ from hierprune.studies.reaper import users
 from hierprune.studies.storage import open_storage
 
 DRIVER = Path(__file__).with_name("driver.py")
+MARK = "CHAOS_RUN"
+"""Variable in the environment of launchers, and so of all that they start: the run."""
 
 
 class Launcher:
@@ -42,7 +44,9 @@ class Launcher:
     def start(self) -> None:
         self.run.mkdir(exist_ok=True)
         with (self.run / "launchers.log").open("ab") as log:
-            self.process = subprocess.Popen(self.command, stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                self.command, stdout=log, stderr=log, env=os.environ | {MARK: str(self.run)}
+            )
 
     def running(self) -> bool:
         return self.process is not None and self.process.poll() is None
@@ -165,31 +169,19 @@ def key(trial: FrozenTrial) -> tuple[int, int]:
 def orphans(run: Path, patience: float = 10.0) -> int:
     """Processes that the run has left behind, after they had time to leave."""
     end = time.monotonic() + patience
-    while (found := len({*users(run), *survivors()})) and time.monotonic() < end:
+    while (found := len({*users(run), *survivors(run)})) and time.monotonic() < end:
         time.sleep(0.1)
     return found
 
 
-def survivors() -> set[int]:
-    """Processes of a private Ray cluster whose folder was removed already.
-
-    This process may have run Ray itself, and so may those started beside it (parallel tests).
-    """
+def survivors(run: Path) -> set[int]:
+    """Processes that descend from a launcher of this run: they have its mark."""
     found = set()
-    for link in Path("/proc").glob("[0-9]*/fd/*"):
+    for environ in Path("/proc").glob("[0-9]*/environ"):
         with contextlib.suppress(OSError):
-            target = str(link.readlink())
-            if target.startswith("/tmp/hp-") and target.endswith("(deleted)"):
-                found.add(int(link.parts[2]))
-    return {pid for pid in found if pid != os.getpid() and parent(pid) != os.getppid()}
-
-
-def parent(pid: int) -> int | None:
-    """The parent of a process; None where it has ended."""
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return None
+            if f"{MARK}={run}".encode() in environ.read_bytes().split(b"\0"):
+                found.add(int(environ.parts[2]))
+    return found
 
 
 def main() -> None:

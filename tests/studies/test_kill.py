@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from chaos import Launcher, audit, orphans, run_to_end, storm
+from chaos import Launcher, audit, orphans, run_to_end, storm, survivors
 from optuna.trial import FrozenTrial, TrialState
 from toy import DIRECTIONS
 
@@ -67,6 +67,19 @@ def test_a_signal_stops_cleanly(tmp_path: Path, number: signal.Signals) -> None:
     found = audit(tmp_path)
     assert found.faults(expected=found.complete) == []
     assert found.complete >= 3
+
+
+def test_what_a_launcher_started_is_told_from_all_else(tmp_path: Path) -> None:
+    launcher = Launcher(tmp_path, ["--trials", "1000", "--seconds", "0.05"])
+    launcher.start()
+    launcher.wait_for_results(3)
+    assert launcher.process is not None
+    assert survivors(tmp_path) == {launcher.process.pid, *launcher.workers()}
+    assert orphans(tmp_path, patience=0) == 3
+    assert survivors(tmp_path / "another") == set()
+    launcher.send(signal.SIGTERM)
+    launcher.wait()
+    assert orphans(tmp_path) == 0
 
 
 def started(run: Path) -> int:
