@@ -10,13 +10,15 @@ import numpy as np
 
 from ..pruners.allocation import sigmoid
 from ..pruners.cost import CostModel, Floats, Ints
-from .candidates import Road, candidates, costs, logit, road, widths_of
+from .candidates import Road, candidates, costs, logit, moved_to, road, widths_of
 from .history import Record
 from .opening import Depth
 from .space import OFFSET, SearchSpace
 
 ON_BASE = 0.75
 """Units of every group below which a split is the base allocation itself."""
+NARROW = 0.5
+"""Where the lowest density is more than this part of the highest, all plans cost about the same."""
 FAR = 5.0
 """Logits are cut off here for the model: 0.7 % or 99.3 % of a group."""
 Key = tuple[str, str, str]
@@ -33,6 +35,7 @@ class Branch:
         criterion: that ranks them.
         quantization: what becomes of the recovered model.
         roads: the base allocations by name, tabulated.
+        bounds: shares of the dense cost that the goal leaves.
     """
 
     space: SearchSpace
@@ -40,6 +43,7 @@ class Branch:
     criterion: str
     quantization: str
     roads: Mapping[str, Road]
+    bounds: tuple[float, float] = (0.0, 1.0)
     _widths: dict[int, Ints] = field(default_factory=dict, repr=False)
     _tried: set[bytes] = field(default_factory=set, repr=False)
 
@@ -105,7 +109,17 @@ class Branch:
         roads = list(self.roads.values())
         if self.space.options.kind == "global":
             return self.allowed(roads[0].at(random.uniform(low, high, count)))
-        return self.allowed(candidates(roads, front, self.span, count, random, self.parts(depth)))
+        found = candidates(roads, front, self.span, count, random, self.parts(depth))
+        return self.allowed(self.inside(found, random) if self.narrow else found)
+
+    def inside(self, logits: Floats, random: np.random.Generator) -> Floats:
+        """Logits (N, G), those that cost too much or too little moved into the span."""
+        low, high = self.span
+        shares = self.shares(sigmoid(logits) * self.cost.widths)
+        strays = (shares < low) | (shares > high)
+        aims = random.uniform(low, high, int(strays.sum()))
+        logits[strays] = moved_to(aims, logits[strays], self.cost, self.space.options.budget)
+        return logits
 
     def parts(self, depth: Depth) -> Ints | None:
         """Which groups a level switches together: the number of each group's part, (G,)."""
@@ -118,15 +132,26 @@ class Branch:
 
     @property
     def span(self) -> tuple[float, float]:
-        """Lowest and highest density."""
-        return self.space.options.min_density, self.space.options.max_density
+        """Lowest and highest density: the space's, as far as the goal leaves it."""
+        options = self.space.options
+        low, high = (
+            max(options.min_density, self.bounds[0]),
+            min(options.max_density, self.bounds[1]),
+        )
+        return (low, high) if low < high else (options.min_density, options.max_density)
+
+    @property
+    def narrow(self) -> bool:
+        """Whether all plans cost about the same."""
+        low, high = self.span
+        return low > NARROW * high
 
     def allowed(self, logits: Floats) -> Ints:
         """Different widths (M, G) near these logits (N, G) that the space has parameters for."""
-        low, high = self.span
-        if self.space.options.kind == "flat":
-            limits = logit(np.array([low, high]))
-            return np.unique(widths_of(np.clip(logits, *limits), self.cost), axis=0)
+        options, (low, high) = self.space.options, self.span
+        if options.kind == "flat":
+            limits = logit(np.array([options.min_density, options.max_density]))
+            logits, (low, high) = np.clip(logits, *limits), self.bounds
         widths = np.unique(widths_of(logits, self.cost), axis=0)
         shares = self.shares(widths)
         return widths[(shares >= low) & (shares <= high)]
@@ -181,11 +206,16 @@ class Branch:
         return own | {f"layer:{n}": o for n, o in zip(self.cost.names, offsets, strict=True)}
 
 
-def branches(space: SearchSpace) -> tuple[Branch, ...]:
-    """Every granularity, criterion and quantisation of a space, the last one changing fastest."""
+def branches(space: SearchSpace, bounds: tuple[float, float] = (0.0, 1.0)) -> tuple[Branch, ...]:
+    """Every granularity, criterion and quantisation of a space, the last one changing fastest.
+
+    Args:
+        space: which.
+        bounds: shares of the dense cost that plans are sought between.
+    """
     options = space.options
     return tuple(
-        Branch(space, granularity, criterion, quantization, tables)
+        Branch(space, granularity, criterion, quantization, tables, bounds)
         for granularity in options.granularities
         for criterion in options.criteria[granularity]
         for tables in (roads(space, granularity, criterion),)

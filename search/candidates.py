@@ -22,6 +22,10 @@ SLIDE = 0.7
 """Standard deviation of how far a plan slides along a base allocation, in logits of the cost."""
 SCALE = 0.3
 """Standard deviation of the logarithm by which groups slide farther or less far."""
+FARTHEST = float(-np.log(EDGE))
+"""Largest logit."""
+HALVINGS = 20
+"""Of the span in which a row's common move is sought."""
 Generator = np.random.Generator
 
 
@@ -157,6 +161,18 @@ def blends(front: Floats, count: int, random: Generator) -> Floats:
     part = random.uniform(-0.3, 1.3, (count, 1))
     between: Floats = front[first] + part * (front[second] - front[first])
     return between
+
+
+def moved_to(shares: Floats, logits: Floats, cost: CostModel, budget: str) -> Floats:
+    """Logits (N, G), the groups of a row moved by one amount, so that it costs its share, (N,)."""
+    low, high = np.full(len(logits), -2 * FARTHEST), np.full(len(logits), 2 * FARTHEST)
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        densities = sigmoid(logits + middle[:, None])
+        dear = costs(cost, np.maximum(densities * cost.widths, cost.floor), budget) > shares
+        low, high = np.where(dear, low, middle), np.where(dear, middle, high)
+    moved: Floats = logits + low[:, None]
+    return moved
 
 
 def widths_of(logits: Floats, cost: CostModel) -> Ints:

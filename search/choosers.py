@@ -21,7 +21,7 @@ from .space import SearchSpace
 from .warm import van_der_corput, warm_starts
 
 HEATS = 2
-"""Plans of every base allocation before a model of quality chooses."""
+"""Plans of every base allocation before a model of quality chooses; one where all cost the same."""
 TRIES = 5
 """Candidates looked at for one whose plan, once its widths are fitted, nobody had."""
 COUNT = 300
@@ -84,7 +84,7 @@ class Grid:
 
     def __post_init__(self) -> None:
         """Tabulate the allocations."""
-        self._branches = branches(self.space.within(*self.goal.bounds(self.space.options.budget)))
+        self._branches = branches(self.space, self.goal.bounds(self.space.options.budget))
 
     @property
     def bases(self) -> int:
@@ -99,8 +99,8 @@ class Grid:
         bases = [(b, name) for row in rows for name in row[0].roads for b in row]
         branch, name = bases[index % len(bases)]
         part = van_der_corput(index + 1) ** 2
-        share = options.min_density + part * (options.max_density - options.min_density)
-        return branch.on_road(name, share)
+        low, high = branch.span
+        return branch.on_road(name, low + part * (high - low))
 
 
 @dataclass
@@ -134,7 +134,8 @@ class ModelBased(Grid):
     @property
     def heats(self) -> int:
         """Plans of the sweeps."""
-        return min(HEATS * self.bases, max(1, self.n_trials // 2))
+        each = 1 if all(b.narrow for b in self._branches) else HEATS
+        return min(each * self.bases, max(1, self.n_trials // 2))
 
     def best(self, plans: Plans, random: np.random.Generator) -> tuple[Branch, Ints] | None:
         """The candidate that promises most, over all branches; ``None`` while little is known."""
@@ -142,7 +143,7 @@ class ModelBased(Grid):
         front, depth = front_of(points), self.depth(points)
         done, running, failed = (sorted_out(p) for p in (plans.done, plans.running, plans.failed))
         best: tuple[Branch, Ints] | None = None
-        most = -1.0
+        most = -np.inf
         for learner in self._learners:
             branch = learner.branch
             learned = learner.window(done[branch.key])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..objectives.constraint import Constraint
 from .front import Axis
 
-FULL = 0.8
+FULL = 0.95
 """Least part of an allowed cost that plans use where nothing asks for less."""
 
 

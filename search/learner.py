@@ -26,8 +26,6 @@ EXACT = ("params", "macs")
 """Objectives that are arithmetic of the widths."""
 WORST = 1.2
 """Coordinates are cut off here: beyond guessing, one plan is as good as another."""
-HOPELESS = 1e-6
-"""Weight of candidates that break a constraint on an exact cost: the last to be taken."""
 
 
 Target = Callable[[Record], float]
@@ -119,6 +117,7 @@ class Learner:
     ) -> Floats:
         """Expected gain in hypervolume of candidates (N, G), times the chance to be allowed, (N,).
 
+        Those that break a constraint on an exact cost come last: minus what they exceed it by.
         Plans that still run count as what is expected of them (the believer of Ginsbourger et al.
         2010), so that workers are sent to different places.
         """
@@ -133,7 +132,8 @@ class Learner:
         )
         for chance in self.chances(done, widths):
             gain = gain * chance
-        return gain
+        excess = self.excess(widths)
+        return np.where(excess > 0, -excess, gain)
 
     def believed(self, axis: Axis, done: Sequence[Record], widths: Ints) -> Belief:
         """What is thought of one objective's coordinate at these widths."""
@@ -161,16 +161,22 @@ class Learner:
         values = np.array([target(r) for r in learned])
         return self.branch.features(self.widths(learned)), values
 
-    def chances(self, done: Sequence[Record], widths: Ints) -> Iterator[Floats]:
-        """For every constraint, how likely the candidates (N, G) satisfy it, shape (N,)."""
-        dense = self.goal.dense
+    def excess(self, widths: Ints) -> Floats:
+        """By how much candidates (N, G) break the constraints on exact costs, 0 when all hold."""
+        dense, found = self.goal.dense, np.zeros(len(widths))
         for constraint in self.goal.constraints:
             name = constraint.objective
             if name in EXACT:
                 values = self.branch.shares(widths, name) * dense[name]
-                gaps = np.array([constraint.violation({name: v}, dense) for v in values.tolist()])
-                yield np.where(gaps <= 0, 1.0, HOPELESS)
-            else:
+                gaps = [constraint.violation({name: v}, dense) for v in values.tolist()]
+                found += np.maximum(gaps, 0.0)
+        return found
+
+    def chances(self, done: Sequence[Record], widths: Ints) -> Iterator[Floats]:
+        """How likely candidates (N, G) satisfy each constraint on what is modelled, (N,)."""
+        dense = self.goal.dense
+        for constraint in self.goal.constraints:
+            if constraint.objective not in EXACT:
 
                 def gap(record: Record, constraint: Constraint = constraint) -> float:
                     return float(np.nan_to_num(constraint.violation(record.values, dense)))

@@ -31,7 +31,7 @@ def run(
     """Play every entry on every task; seed by seed, so that a part of it is a whole table."""
     for name in tasks:
         folder = given.out / name
-        ready = arena(name, folder / "cache")
+        ready = arena(name, folder / "cache", sensitivities=True)
         print(f"{name}: sensitivities cost {ready.charge:.1f} trials", flush=True)
         for seed in seeds:
             for entry in entries:

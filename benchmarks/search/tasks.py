@@ -72,7 +72,8 @@ class Arena:
         options: of the space, as they suit the model.
         landscapes: by granularity.
         goal: the first metric and the cost.
-        charge: what the one-layer sensitivities cost, in trials on the whole validation split.
+        charge: what the one-layer sensitivities cost, in trials on the whole validation split; 0
+            without them.
     """
 
     setting: Setting
@@ -103,8 +104,14 @@ class Arena:
         return {name: m.value for name, m in found.items()} | {self.setting.budget: share}
 
 
-def arena(name: str, cache: Path) -> Arena:
-    """Make a contest ready; what was found once is read from ``cache``."""
+def arena(name: str, cache: Path, *, sensitivities: bool = False) -> Arena:
+    """Make a contest ready; what was found once is read from ``cache``.
+
+    Args:
+        name: of the contest.
+        cache: a folder.
+        sensitivities: measure one-layer sensitivities too, which takes long.
+    """
     setting = SETTINGS[name]
     whole = TaskSource(setting.example).load()
     model = dense_model(whole, default_cache())
@@ -113,14 +120,16 @@ def arena(name: str, cache: Path) -> Arena:
     rows = torch.arange(min(setting.val, len(whole.val.targets)))
     task = replace(whole, val=replace(whole.val.part(rows), batch=250))
     options = SpaceOptions(granularities=(setting.granularity,), budget=setting.budget)
-    bases = {g: (*names, "dp") for g, names in options.allocations.items()}
-    options = replace(options, allocations=bases)
+    if sensitivities:
+        bases = {g: (*names, "dp") for g, names in options.allocations.items()}
+        options = replace(options, allocations=bases)
     options = settled(options, dense.tree)
     fill_saliency(dense, options, cache)
     start = time.process_time()
     found = landscapes(dense, options, Recovery(), cache)
     spent = time.process_time() - start
-    charge = kept_number(cache / f"charge-{setting.granularity}.txt", spent, whole, dense, setting)
+    file = cache / f"charge-{setting.granularity}.txt"
+    charge = kept_number(file, spent, whole, dense, setting) if sensitivities else 0.0
     small = replace(dense, calibration=Calibration.of(whole, setting.calibration))
     metric = next(iter(whole.metrics))
     guess = guessing(task, model)

@@ -13,6 +13,7 @@ from hierprune.search.candidates import (
     costs,
     logit,
     mixtures,
+    moved_to,
     road,
     slides,
     switches,
@@ -84,6 +85,19 @@ def test_plans_slide_along_a_base(toy: ModuleType) -> None:
     assert shares.min() < 0.25 < 0.35 < shares.max()
     order = np.argsort(shares)
     assert np.corrcoef(shares[order], slid[order].mean(axis=1))[0, 1] > 0.9
+
+
+@given(seed=st.integers(0, 1000))
+def test_moved_candidates_cost_what_they_should_and_keep_their_shape(
+    toy: ModuleType, seed: int
+) -> None:
+    cost = toy.landscape("channel").cost
+    random = np.random.default_rng(seed)
+    logits, aims = random.normal(0, 2, (20, 4)), random.uniform(0.1, 0.9, 20)
+    moved = moved_to(aims, logits, cost, "params")
+    assert np.allclose(np.ptp(moved - logits, axis=1), 0)
+    units = np.maximum(sigmoid(moved) * cost.widths, cost.floor)
+    assert np.allclose(costs(cost, units, "params"), aims, atol=1e-3)
 
 
 def test_a_front_of_one_has_nothing_to_blend() -> None:

@@ -1,5 +1,6 @@
 """Plans that are chosen directly: sweeps, models, switches."""
 
+from dataclasses import replace
 from types import ModuleType
 
 import numpy as np
@@ -24,6 +25,29 @@ def test_parameters_mean_the_widths_they_were_made_of(
         plan = space.plan(branch.parameters(widths))
         found = branch.cost.vector(plan.density)
         assert np.abs(found - widths).max() <= np.maximum(1, 0.02 * branch.cost.widths).max()
+
+
+def test_a_narrow_span_leaves_as_many_candidates(toy: ModuleType) -> None:
+    counts = []
+    for low in (0.02, 0.475):
+        (branch,) = branches(toy.make_space(granularities=("weight",)), (low, 0.5))
+        front = branch.logits(np.array([branch.cost.widths // 2]))
+        drawn = branch.drawn(front, 60, np.random.default_rng(0))
+        assert ((branch.shares(drawn) >= low) & (branch.shares(drawn) <= 0.5)).all()
+        counts.append(len(drawn))
+    assert counts[1] >= 0.9 * counts[0]
+
+
+@pytest.mark.parametrize("kind", ["hierarchical", "flat"])
+def test_one_good_model_is_sought_just_below_the_bound(toy: ModuleType, kind: str) -> None:
+    proposer = toy.make_proposer(16, 0.0, "default", "params <= dense * 0.3", kind=kind)
+    goal = replace(proposer.goal, axes=proposer.goal.axes[:1])
+    proposer = replace(proposer, goal=goal)
+    history = toy.play(proposer, 16)
+    shares = [1 - read(t).plan["ratio"] for t in history]
+    assert max(shares) <= 0.3
+    assert sum(share > 0.25 for share in shares) >= 12
+    assert len({str(read(t).plan["density"]) for t in history}) >= 14
 
 
 @pytest.mark.parametrize("kind", ["hierarchical", "flat", "global"])
