@@ -14,7 +14,6 @@ Measured on random plans beside a busy machine: 1.2 % median error on LeNet-5 in
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -86,7 +85,7 @@ class LatencyTable:
     @cached_property
     def fit(self) -> Fit:
         """The weights of the best ridge, and its errors."""
-        features = np.array([self.features(r.shapes) for r in self.rows])
+        features = self.features(np.array([self.sizes(r.shapes) for r in self.rows]))
         ratios = np.array([r.ratio for r in self.rows])
         trust = 1 / np.hypot(NOISE, [r.noise for r in self.rows])
         fits = [fitted(features, ratios, trust, ridge) for ridge in RIDGES]
@@ -97,23 +96,47 @@ class LatencyTable:
         """Median relative error on held-out rows."""
         return float(np.median(self.fit.errors))
 
+    @cached_property
+    def dense(self) -> Floats:
+        """Sizes of the dense layers, shape (layers, dimensions), padded with 1."""
+        return self.sizes({layer.name: layer.shape for layer in self.layers})
+
     def predict(self, shapes: Shapes) -> Measurement:
         """Time / dense time of a model with these shapes, with its 95 % interval."""
-        value = float(self.features(shapes) @ self.fit.weights)
-        if all(shapes.get(layer.name) == layer.shape for layer in self.layers):
-            value = 1.0
+        value = float(self.ratios(self.sizes(shapes)[None])[0])
         off = float(np.quantile(self.fit.errors, 0.95))
         return Measurement(value, value / (1 + off), value * (1 + off))
 
-    def features(self, shapes: Shapes) -> Floats:
-        """What is known of a model, all relative to dense and 1 for it; shape (features,)."""
-        kept = np.array([layer.name in shapes for layer in self.layers], np.float64)
-        widths = np.array([width(layer, shapes) for layer in self.layers])
+    def ratios(self, sizes: Floats) -> Floats:
+        """Time / dense time of N models at once.
+
+        Args:
+            sizes: of their layers, zeros where one is gone, shape (N, layers, dimensions).
+        """
+        whole = (sizes == self.dense).all(axis=(1, 2))
+        ratios: Floats = np.where(whole, 1.0, self.features(sizes) @ self.fit.weights)
+        return ratios
+
+    def sizes(self, shapes: Shapes) -> Floats:
+        """Shapes of one model as an array, see :attr:`dense`; zeros where a layer is gone."""
+        depth = max((len(layer.shape) for layer in self.layers), default=1)
+        sizes = np.ones((len(self.layers), depth))
+        for row, layer in zip(sizes, self.layers, strict=True):
+            shape = shapes.get(layer.name, (0,) * len(layer.shape))
+            row[: len(shape)] = shape
+        return sizes
+
+    def features(self, sizes: Floats) -> Floats:
+        """What is known of N models, all relative to dense and 1 for it; shape (N, features).
+
+        Args:
+            sizes: see :meth:`ratios`.
+        """
         macs = np.array([layer.macs for layer in self.layers], np.float64)
-        work = [np.array([work_of(layer, shapes, n) for layer in self.layers]) for n in ALIGNMENTS]
-        totals = [float(w @ macs / macs.sum()) for w in work]
-        shares = [w * macs / macs.sum() for w in work]
-        return np.array([kept.mean(), widths.mean(), *totals, *np.concatenate([widths, *shares])])
+        shares = [work(sizes, self.dense, n) * macs / macs.sum() for n in ALIGNMENTS]
+        widths = sizes[:, :, 0] / self.dense[:, 0]
+        means = [(widths > 0).mean(axis=1), widths.mean(axis=1), *(s.sum(axis=1) for s in shares)]
+        return np.concatenate([np.stack(means, axis=1), widths, *shares], axis=1)
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -135,28 +158,24 @@ def shapes_of(model: nn.Module) -> dict[str, tuple[int, ...]]:
     return {name: tuple(p.shape) for name, p in model.named_parameters()}
 
 
-def width(layer: Layer, shapes: Shapes) -> float:
-    """Share of the layer's outputs that is kept; 0 where the layer is gone."""
-    return shapes[layer.name][0] / layer.shape[0] if layer.name in shapes else 0.0
+def work(sizes: Floats, dense: Floats, align: int) -> Floats:
+    """Share of every layer's work that is kept, (N, layers, dimensions) -> (N, layers).
 
-
-def work_of(layer: Layer, shapes: Shapes, align: int) -> float:
-    """Share of the layer's work that is kept, the first two sizes rounded up to ``align``."""
-    if layer.name not in shapes:
-        return 0.0
-    pairs = list(zip(shapes[layer.name], layer.shape, strict=True))
-    return math.prod(up(a, align) / up(b, align) for a, b in pairs[:2]) * math.prod(
-        a / b for a, b in pairs[2:]
-    )
-
-
-def up(size: int, align: int) -> int:
-    """The next multiple.
-
-    >>> up(17, 8), up(16, 8)
-    (24, 16)
+    The first two sizes are rounded up to multiples of ``align``.
     """
-    return -(-size // align) * align
+    inner = np.prod(sizes[:, :, 2:] / dense[:, 2:], axis=2)
+    kept: Floats = np.prod(up(sizes[:, :, :2], align) / up(dense[:, :2], align), axis=2) * inner
+    return kept
+
+
+def up(sizes: Floats, align: int) -> Floats:
+    """The next multiples.
+
+    >>> up(np.array([17, 16]), 8)
+    array([24., 16.])
+    """
+    multiples: Floats = np.ceil(sizes / align) * align
+    return multiples
 
 
 def fitted(features: Floats, ratios: Floats, trust: Floats, ridge: float) -> Fit:

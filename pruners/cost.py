@@ -89,6 +89,11 @@ class CostModel:
         floor = np.minimum(-(-self.floor // step) * step, self.widths)
         return replace(self, step=step, floor=np.where(step > 1, floor, self.floor))
 
+    def sizes(self, widths: Floats | Ints) -> Floats:
+        """Sizes of every tensor's dimensions, zero where it is gone, (N, G) -> (N, T, D)."""
+        sizes: Floats = self.base + np.tensordot(widths, self.slope, axes=(1, 2))
+        return sizes
+
     def elements(self, widths: Floats | Ints) -> Floats:
         """Elements of every tensor at these widths, shape (G,) -> (T,)."""
         elements: Floats = (self.base + self.slope @ widths).prod(axis=1)

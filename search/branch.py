@@ -21,6 +21,8 @@ NARROW = 0.5
 """Where the lowest density is more than this part of the highest, all plans cost about the same."""
 FAR = 5.0
 """Logits are cut off here for the model: 0.7 % or 99.3 % of a group."""
+SIZES = ("params", "macs")
+"""Objectives that are arithmetic of any widths."""
 Key = tuple[str, str, str]
 """Granularity, criterion and quantisation."""
 
@@ -90,6 +92,17 @@ class Branch:
     def shares(self, widths: Floats | Ints, budget: str | None = None) -> Floats:
         """Cost relative to dense, (N, G) -> (N,)."""
         return costs(self.cost, widths, budget or self.space.options.budget)
+
+    def is_exact(self, name: str) -> bool:
+        """Whether the widths decide an objective."""
+        return name in SIZES or name in self.space.landscapes[self.granularity].forecasts
+
+    def exact(self, name: str, widths: Ints) -> Floats | None:
+        """An objective relative to dense, (N, G) -> (N,), where the widths decide it."""
+        if name in SIZES:
+            return self.shares(widths, name)
+        forecast = self.space.landscapes[self.granularity].forecasts.get(name)
+        return None if forecast is None else forecast(widths)
 
     def logits(self, widths: Floats | Ints) -> Floats:
         """Logits of densities, (N, G) -> (N, G)."""

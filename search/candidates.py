@@ -65,8 +65,7 @@ def road(path: Path, cost: CostModel, budget: str) -> Road:
 
 def costs(cost: CostModel, widths: Floats | Ints, budget: str) -> Floats:
     """Shares of the dense cost of many width vectors at once, shape (N, G) -> (N,)."""
-    sizes = cost.base + np.tensordot(widths, cost.slope, axes=(1, 2))
-    elements = sizes.prod(axis=2)  # (N, T)
+    elements = cost.sizes(widths).prod(axis=2)  # (N, T)
     weight = cost.macs_per_element if budget == "macs" else np.ones(elements.shape[1])
     shares: Floats = (elements @ weight) / cost.cost(cost.widths, budget)
     return shares

@@ -22,8 +22,6 @@ ENOUGH = 4
 """Trials before there is anything to learn from."""
 GROWTH = 1.2
 """Hyperparameters are chosen anew when there are so many times as many trials."""
-EXACT = ("params", "macs")
-"""Objectives that are arithmetic of the widths."""
 WORST = 1.2
 """Coordinates are cut off here: beyond guessing, one plan is as good as another."""
 
@@ -137,8 +135,9 @@ class Learner:
 
     def believed(self, axis: Axis, done: Sequence[Record], widths: Ints) -> Belief:
         """What is thought of one objective's coordinate at these widths."""
-        if axis.name in EXACT:
-            return Belief(self.branch.shares(widths, axis.name), np.zeros(len(widths)))
+        exact = self.branch.exact(axis.name, widths)
+        if exact is not None:
+            return Belief(exact, np.zeros(len(widths)))
 
         def coordinate(record: Record) -> float:
             return min(max(axis(record.values[axis.name]), -WORST), WORST)
@@ -166,17 +165,17 @@ class Learner:
         dense, found = self.goal.dense, np.zeros(len(widths))
         for constraint in self.goal.constraints:
             name = constraint.objective
-            if name in EXACT:
-                values = self.branch.shares(widths, name) * dense[name]
-                gaps = [constraint.violation({name: v}, dense) for v in values.tolist()]
-                found += np.maximum(gaps, 0.0)
+            exact = self.branch.exact(name, widths)
+            if exact is not None:
+                values = (exact * dense[name]).tolist()
+                found += np.maximum([constraint.violation({name: v}, dense) for v in values], 0.0)
         return found
 
     def chances(self, done: Sequence[Record], widths: Ints) -> Iterator[Floats]:
         """How likely candidates (N, G) satisfy each constraint on what is modelled, (N,)."""
         dense = self.goal.dense
         for constraint in self.goal.constraints:
-            if constraint.objective not in EXACT:
+            if not self.branch.is_exact(constraint.objective):
 
                 def gap(record: Record, constraint: Constraint = constraint) -> float:
                     return float(np.nan_to_num(constraint.violation(record.values, dense)))

@@ -8,7 +8,7 @@ numbers that matter of one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -28,6 +28,8 @@ SEARCH_ALLOCATIONS = (*ALLOCATIONS, "dp")
 """What may split the global density: allocations of saliency alone, and of sensitivities."""
 Point = optuna.Trial | optuna.trial.FixedTrial
 """What parameters are drawn on, or read from."""
+Forecast = Callable[[Ints], Floats]
+"""Values relative to dense of widths, (N, G) -> (N,)."""
 OFFSET = 1.5
 """Largest local offset in logit space: a density of 0.5 is bent to between 0.18 and 0.82."""
 
@@ -40,11 +42,14 @@ class Landscape:
         cost: what widths cost.
         stages: stage of every group, in the order of the cost model's names.
         paths: the base allocations, by ``(allocation, criterion)``.
+        forecasts: objectives beside parameters and multiply-accumulates that the widths decide, by
+            name.
     """
 
     cost: CostModel
     stages: tuple[str, ...]
     paths: Mapping[tuple[str, str], Path]
+    forecasts: Mapping[str, Forecast] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

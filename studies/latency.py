@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +25,12 @@ from ..objectives.latency import (
 from ..objectives.latency import dense_ms as time_dense
 from ..objectives.latency_table import LatencyTable, Layer, Row, shapes_of, table_of
 from ..objectives.timing import compare, half_width, ratio
-from ..pruners.cost import CostModel, Ints
+from ..pruners.cost import CostModel, Floats, Ints
 from ..pruners.dense import Dense
 from ..pruners.pattern import parse
 from ..pruners.prune import shrink
-from ..search.space import SpaceOptions
+from ..pruners.tree import ModelTree
+from ..search.space import Forecast, SpaceOptions
 from ..task import Task
 from ..whole import write_whole
 from .prepare import cost_of
@@ -196,6 +198,29 @@ def random_widths(cost: CostModel, draw: np.random.Generator, place: float) -> I
     if np.all(cost.widths == 1):  # blocks: there or not
         return (draw.random(len(cost.names)) < density).astype(np.int64)
     return cost.snap(np.rint(np.clip(bent, 0, 1) * cost.widths))
+
+
+def forecasts(
+    objectives: Sequence[Objective], tree: ModelTree, granularity: str, cost: CostModel
+) -> dict[str, Forecast]:
+    """Latency as a function of the widths, where it is predicted; empty where it is measured."""
+    return {
+        o.name: partial(foretold, o.table, tree, granularity, cost)
+        for o in objectives
+        if isinstance(o, PredictedLatency)
+    }
+
+
+def foretold(
+    table: LatencyTable, tree: ModelTree, granularity: str, cost: CostModel, widths: Ints
+) -> Floats:
+    """Predicted time / dense time of widths, (N, G) -> (N,)."""
+    index = {tensor.name: i for i, tensor in enumerate(tree.tensors)}
+    rows = [index[layer.name] for layer in table.layers]
+    sizes = cost.sizes(widths)[:, rows, : table.dense.shape[1]]
+    if any(group.size for group in tree.units(granularity)):  # tensors stay whole, or go
+        sizes = np.where(sizes.prod(axis=2, keepdims=True) > 0, table.dense, 0.0)
+    return table.ratios(sizes)
 
 
 @contextmanager

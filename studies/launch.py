@@ -26,6 +26,7 @@ from .drive import drive
 from .executor import Executor, RecipeSpec
 from .fingerprint import data_sha256
 from .int8 import check_int8
+from .latency import forecasts
 from .ledger import Ledger
 from .local import LocalExecutor
 from .pending import Pending, is_pending, new_run
@@ -290,9 +291,14 @@ def make_proposer(
     run: Path, record: RunRecord, journey: Journey, sampler: Sampler | None = None
 ) -> Proposer:
     """The strategy of a study."""
+    dense = journey.dense
+    lands = {
+        name: replace(land, forecasts=forecasts(journey.objectives, dense.tree, name, land.cost))
+        for name, land in landscapes(dense, record.space, record.recovery, run / CACHE).items()
+    }
     space = SearchSpace(
         record.space,
-        landscapes(journey.dense, record.space, record.recovery, run / CACHE),
+        lands,
         record.recovery,
         record.dense.sha256,
         record.seed,

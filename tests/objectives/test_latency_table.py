@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hierprune.objectives.latency_table import LatencyTable, Layer, Row, table_of, up, work_of
+from hierprune.objectives.latency_table import LatencyTable, Layer, Row, table_of, up, work
 
 LAYERS = (Layer("a.weight", (32, 3, 3, 3), 1000), Layer("b.weight", (64, 32, 3, 3), 9000))
 
@@ -14,7 +14,8 @@ def shapes(a: int, b: int) -> dict[str, tuple[int, ...]]:
 
 def truth(a: int, b: int) -> float:
     """A fixed cost, and convolutions on 8 lanes."""
-    return 0.2 + 0.1 * up(a, 8) / 32 + 0.7 * up(a, 8) * up(b, 8) / 32 / 64
+    one, other = up(np.array([a, b]), 8)
+    return float(0.2 + 0.1 * one / 32 + 0.7 * one * other / 32 / 64)
 
 
 def rows(count: int, seed: int, noise: float) -> list[Row]:
@@ -49,15 +50,16 @@ def test_the_dense_model_takes_the_dense_time_and_a_wider_one_no_less():
 
 
 def test_a_layer_that_is_gone_costs_nothing():
-    assert work_of(LAYERS[0], {}, 8) == 0
     table = table_of(LAYERS, rows(30, 0, 0.01))
     alone = {"a.weight": (32, 3, 3, 3)}
+    assert work(table.sizes(alone)[None], table.dense, 8).tolist() == [[1, 0]]
     assert table.predict(alone).value < table.predict(shapes(32, 64)).value
 
 
 @given(st.integers(1, 64), st.sampled_from([1, 8, 16]))
 def test_work_is_a_share(width: int, align: int):
-    share = work_of(LAYERS[1], shapes(32, width), align)
+    table = table_of(LAYERS, [])
+    share = work(table.sizes(shapes(32, width))[None], table.dense, align)[0, 1]
     assert 0 < share <= 1
     assert share >= width / 64 - 1e-12
 
