@@ -206,7 +206,7 @@ def check_resources(means: Means) -> None:
     """Raise :class:`UsageError` where this machine, as a cluster, has not what a trial takes."""
     if means.resources is None or means.address is not None:
         return
-    from .ray_tune import check_private
+    from .ray_cluster import check_private
 
     check_private(means.resources)
 

@@ -1,4 +1,4 @@
-"""Trials on a Ray cluster, by Ray Tune: the one file that knows Ray.
+"""Trials on a Ray cluster, by Ray Tune.
 
 Tune is used for what it is good at: workers that keep what they have built, on any number of
 machines. What to try and what came of it stays with ``ask`` and ``tell``: a thin searcher passes
@@ -8,48 +8,35 @@ both on, every launch is a fresh Tune experiment, and Tune's own files are throw
 from __future__ import annotations
 
 import json
-import logging
-import math
 import os
-import shutil
-import socket
 import sys
-import tempfile
 import threading
 import time
 import traceback
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import ray
 from ray import tune
-from ray._private.accelerators import get_all_accelerator_managers
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from ..errors import UsageError
 from .executor import Recipe, RecipeSpec, cannot_build, evaluate, failure
 from .guard import keep_prints, watchdog
-from .ray_settings import QUIET, environment, patiently, token
-from .reaper import end_users, reaped
+from .ray_cluster import cluster
 from .shipped import ROOT
-from .shipping import lay_out
-from .signals import handlers, put_back, same_handlers
+from .signals import handlers, put_back
 from .spool import Spool
 from .trial import Ask, Outcome, Tell, Trial
 from .worker import put_aside
 
 MAX_FAILED_STARTS = 3  # workers that died before any had built the recipe
 BUILT = "built"  # the file that says that one has
-CONNECT_SECONDS = 5.0
-JOIN_SECONDS = 120.0  # for a machine that is being started
 TICK_SECONDS = 0.5  # between two questions while nothing is left to start
 ONE_CPU = {"cpu": 1.0}
-OBJECT_STORE_BYTES = 10**8  # trials and outcomes are small
 
 
 @dataclass(frozen=True)
@@ -298,204 +285,3 @@ class Journey(tune.Trainable):
 def short_name(trial: Any) -> str:
     """Keeps paths short."""
     return str(trial.trial_id)
-
-
-@contextmanager
-def cluster(executor: RayExecutor) -> Iterator[Path]:
-    """A connection to the cluster, and a folder for Tune that is gone afterwards.
-
-    A connection that exists is used, and left open.
-
-    Raises:
-        UsageError: there is no cluster at the address.
-    """
-    with ExitStack() as stack:
-        stack.enter_context(environment(QUIET))
-        stack.enter_context(silence(executor.folder / "logs"))
-        scratch = Path(tempfile.mkdtemp(prefix="hp-", dir=shared(executor)))
-        if executor.address is None and not ray.is_initialized():
-            stack.enter_context(reaped(scratch))
-            os.environ.update(token())
-            start(executor, scratch)
-            stack.callback(ray.shutdown)
-        else:
-            stack.callback(shutil.rmtree, scratch, ignore_errors=True)
-            if not ray.is_initialized():
-                goods = scratch / "cargo"
-                lay_out(executor.cargo, goods)
-                connect(str(executor.address), goods if executor.cargo else None)
-                stack.callback(ray.shutdown)
-        check_room(executor)
-        yield scratch
-
-
-def check_room(executor: RayExecutor) -> None:
-    """See whether a machine of the cluster has what one trial takes; another may join later.
-
-    Raises:
-        UsageError: none has, and it is a private cluster, which nobody joins.
-    """
-    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-    if any(has(machine, executor.resources) for machine in machines):
-        return
-    if executor.address is None:
-        raise UsageError(lacking(executor.resources))
-    asked = words(executor.resources)
-    warnings.warn(f"no machine of the cluster has {asked} yet, so trials wait", stacklevel=2)
-
-
-def check_private(resources: Mapping[str, float]) -> None:
-    """See whether a cluster on this machine would have what one trial takes; none is started.
-
-    Raises:
-        UsageError: it would not.
-    """
-    if ray.is_initialized():
-        return
-    machine = {"CPU": math.inf, "memory": math.inf, "object_store_memory": math.inf}
-    for kind in get_all_accelerator_managers():
-        visible = kind.get_current_process_visible_accelerator_ids()
-        there = kind.get_current_node_num_accelerators()
-        count = there if visible is None else min(there, len(visible))
-        machine[kind.get_resource_name()] = max(count, machine.get(kind.get_resource_name(), 0))
-    if not has(machine, resources):
-        raise UsageError(lacking(resources))
-
-
-def has(machine: Mapping[str, float], resources: Mapping[str, float]) -> bool:
-    """Whether a machine, by Ray's names, has what a trial takes."""
-    names = {"cpu": "CPU", "gpu": "GPU"}
-    return all(machine.get(names.get(name, name), 0) >= n for name, n in resources.items())
-
-
-def lacking(resources: Mapping[str, float]) -> str:
-    """What to say of a trial that this machine cannot run."""
-    return f"a trial takes {words(resources)}, which this machine does not have (--resources)"
-
-
-def words(resources: Mapping[str, float]) -> str:
-    """As they are given on the command line."""
-    return ", ".join(f"{name}={n:g}" for name, n in resources.items())
-
-
-def check_listening(address: str) -> None:
-    """Raise :class:`UsageError` when nobody listens at ``host:port``; Ray would try for minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not (host and port.isdigit()):
-        return
-    try:
-        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
-    except OSError as error:
-        message = f"--address must name a running Ray cluster, nobody answers at {address!r}"
-        raise UsageError(f"{message} ({error})") from error
-
-
-@contextmanager
-def silence(logs: Path) -> Iterator[None]:
-    """Keep what Ray says in the driver in the run's logs: a dead worker is told as an outcome."""
-    logs.mkdir(parents=True, exist_ok=True)
-    chatter = logging.getLogger("ray.tune")
-    level = chatter.level
-    chatter.setLevel(logging.CRITICAL)
-    try:
-        with (logs / "ray.log").open("a") as log, redirect_stdout(log):
-            yield
-    finally:
-        chatter.setLevel(level)
-
-
-def shared(executor: RayExecutor) -> Path:
-    """Where every machine of the cluster can write; short at home, for the paths of sockets."""
-    if executor.address is None and not ray.is_initialized():
-        return Path("/tmp")
-    cache = executor.folder.absolute() / "cache"
-    cache.mkdir(parents=True, exist_ok=True)
-    return cache
-
-
-def start(executor: RayExecutor, scratch: Path) -> None:
-    """Start a cluster on this machine with room for the workers; it listens on loopback alone.
-
-    Raises:
-        RuntimeError: Ray could not be started.
-    """
-
-    def undo() -> None:
-        ray.shutdown()
-        end_users(scratch)
-
-    with loopback(), slow_nodes(), same_handlers():  # Ray would exit at SIGTERM
-        patiently(lambda: start_once(executor, scratch), undo)
-
-
-def start_once(executor: RayExecutor, scratch: Path) -> None:
-    """One try."""
-    ray.init(
-        address="local",
-        num_cpus=max(1, math.ceil(executor.workers * executor.resources.get("cpu", 1))),
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        object_store_memory=OBJECT_STORE_BYTES,
-        _node_ip_address="127.0.0.1",
-        _temp_dir=str(scratch),
-    )
-
-
-@contextmanager
-def loopback() -> Iterator[None]:
-    """Make Ray take 127.0.0.1 by its word.
-
-    It replaces a loopback address by one that other machines can reach, unless it was told, at its
-    import, that there are none (as it is on macOS and Windows).
-    """
-    constants = ray._private.ray_constants
-    before = constants.ENABLE_RAY_CLUSTER
-    constants.ENABLE_RAY_CLUSTER = False
-    try:
-        yield
-    finally:
-        constants.ENABLE_RAY_CLUSTER = before
-
-
-@contextmanager
-def slow_nodes() -> Iterator[None]:
-    """Give a machine that is being started minutes to join its cluster; Ray gives it 30 seconds."""
-    services = ray._private.services
-    look = services.get_node
-
-    def look_longer(*arguments: Any) -> Any:
-        end = time.monotonic() + JOIN_SECONDS
-        while True:
-            try:
-                return look(*arguments)  # type: ignore[no-untyped-call]
-            except RuntimeError:  # it has not joined yet
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.1)
-
-    services.get_node = look_longer
-    try:
-        yield
-    finally:
-        services.get_node = look
-
-
-def connect(address: str, goods: Path | None = None) -> None:
-    """Join a running cluster, whose workers then start in a copy of the folder ``goods``.
-
-    Raises:
-        UsageError: there is none.
-    """
-    check_listening(address)
-    try:
-        with same_handlers():
-            ray.init(
-                address=address,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                runtime_env={"working_dir": str(goods)} if goods else None,
-            )
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        message = f"--address must name a running Ray cluster, got {address!r}: {error}"
-        raise UsageError(message) from error

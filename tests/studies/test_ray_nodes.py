@@ -21,8 +21,9 @@ from toy import DIRECTIONS, proposer
 
 from hierprune.studies.executor import RecipeSpec
 from hierprune.studies.ledger import Ledger
+from hierprune.studies.ray_cluster import slow_nodes
 from hierprune.studies.ray_settings import PATIENT, patiently
-from hierprune.studies.ray_tune import RayExecutor, slow_nodes
+from hierprune.studies.ray_tune import RayExecutor
 from hierprune.studies.storage import open_storage
 from hierprune.studies.study import Study
 from hierprune.studies.verify_run import verify_run

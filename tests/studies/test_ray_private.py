@@ -14,8 +14,9 @@ import pytest
 import ray
 from chaos import Launcher, audit, orphans, run_to_end
 
+from hierprune.studies.ray_cluster import cluster
 from hierprune.studies.ray_settings import environment
-from hierprune.studies.ray_tune import RayExecutor, cluster
+from hierprune.studies.ray_tune import RayExecutor
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("_ray_alone")]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,8 @@ from hierprune.studies.drive import drive
 from hierprune.studies.executor import Executor, RecipeSpec
 from hierprune.studies.ledger import MAX_ATTEMPTS, Ledger
 from hierprune.studies.local import LocalExecutor
-from hierprune.studies.ray_tune import RayExecutor, cluster, connect
+from hierprune.studies.ray_cluster import cluster
+from hierprune.studies.ray_tune import RayExecutor
 from hierprune.studies.signals import clean_stop
 from hierprune.studies.storage import open_storage
 from hierprune.studies.trial import Outcome
@@ -134,14 +134,6 @@ def test_a_signal_lets_the_running_trials_finish(tmp_path: Path, number: signal.
         counts = ledger.counts()
     assert 1 <= counts["complete"] <= 3
     assert counts["running"] == 0
-
-
-def test_an_address_where_nobody_listens_is_a_usage_error() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # bound, not listening
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(UsageError, match="nobody answers at '127"):
-            connect(address)
 
 
 def test_a_killed_driver_loses_nothing_and_leaves_nobody(tmp_path: Path) -> None:
