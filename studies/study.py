@@ -13,18 +13,18 @@ import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 from torch import nn
 
-from ..errors import NoModelError, UsageError, unknown
+from ..errors import NoModelError, UsageError
 from ..objectives.base import Candidate
-from ..objectives.constraint import Constraint
 from ..objectives.latency import Latency
 from ..objectives.onnx_model import OnnxModel
-from ..search.front import coordinates, hypervolume, knee, non_dominated
+from ..search.front import coordinates, hypervolume, non_dominated
 from ..search.history import Record, current, read
 from ..search.rungs import Agreement, Agreements
 from ..search.stopping import Stop
 from ..task import Task
 from .book import Book
 from .changes import changes
+from .choice import Choice
 from .confirmation import Confirmation, verdict
 from .doubt import doubtful
 from .kept_picture import kept_picture
@@ -356,10 +356,8 @@ class Study:
 
     def promising(self, where: Sequence[str]) -> list[int]:
         """Numbers of the trials that satisfy constraints as the search knows them."""
-        dense = self.asked.dense.values
-        constraints = [Constraint.parse(t, self.asked.names) for t in where or self.asked.where]
-        records = current(self.searched())
-        return [r.number for r in records if all(c.holds(r.values, dense) for c in constraints)]
+        choice = Choice.of(self.asked, where, "knee")
+        return [r.number for r in choice.feasible(current(self.searched()))]
 
     def choose(
         self,
@@ -376,31 +374,12 @@ class Study:
         finished = {r.number: r for r in self.finished()}
         if not finished:
             raise UsageError(f"{self.run} has no finished trial yet; resume it first")
-        eligible = self.eligible(also)
-        names = self.record.names
-        constraints = [Constraint.parse(t, names) for t in where or self.record.where]
-        if prefer != "knee" and prefer not in names:
-            raise unknown("objective", prefer, [*names, "knee"])
-        if trial is not None:
-            if trial not in finished:
-                raise UsageError(f"trial {trial} of {self.run} is not finished or does not exist")
-            return finished[trial]
-        dense = self.record.dense.values
-        feasible = [r for r in eligible if all(c.holds(r.values, dense) for c in constraints)]
-        if not feasible:
-            raise NoModelError(self.nearest_miss(eligible, constraints))
-        return preferred(feasible, prefer, self.record)
-
-    def nearest_miss(self, records: Sequence[Record], constraints: Sequence[Constraint]) -> str:
-        """The message for constraints that no model satisfies."""
-        dense = self.record.dense.values
-        lines = ["no finished trial satisfies all constraints"]
-        for c in constraints:
-            gaps = [c.violation(r.values, dense) for r in records]
-            nearest = records[int(np.argmin(gaps))].values[c.objective]
-            held = sum(gap <= 0 for gap in gaps)
-            lines.append(f"  {c}: held by {held} of {len(records)}, nearest {nearest:.4g}")
-        return "\n".join(lines)
+        choice = Choice.of(self.record, where, prefer)
+        if trial is None:
+            return choice(self.eligible(also))
+        if trial not in finished:
+            raise UsageError(f"trial {trial} of {self.run} is not finished or does not exist")
+        return finished[trial]
 
     def journey(self, task: Task | None = None) -> Journey:
         """What rebuilds the models of this study; builds the task when that was not done yet."""
@@ -444,21 +423,3 @@ def bounds_of(record: Record) -> dict[str, float]:
     return {
         f"{name}_{end}": span[i] for name, span in spans for i, end in enumerate(("low", "high"))
     }
-
-
-def preferred(records: Sequence[Record], prefer: str, record: RunRecord) -> Record:
-    """The knee of the front of these trials, or the best in one objective.
-
-    Of models that are equally good, as happens on few validation samples, the loss decides: it
-    tells apart what a count of hits cannot.
-    """
-    goal = record.goal()
-    points = coordinates(goal.axes, [r.values for r in records])
-    front = np.flatnonzero(non_dominated(points))
-    if prefer == "knee":
-        return records[int(front[knee(points[front])])]
-    direction = next(o.direction for o in record.measured if o.name == prefer)
-    sign = -1.0 if direction == "maximize" else 1.0
-    order = points.sum(axis=1)
-    ties = [(sign * r.values[prefer], r.values["loss"], order[i]) for i, r in enumerate(records)]
-    return records[min(range(len(records)), key=ties.__getitem__)]
