@@ -1,24 +1,21 @@
-"""Arguments of the command line: their types, and groups of options."""
+"""Arguments of the command line that several commands take, and what a study is asked for."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
-from .errors import UsageError
-from .search.span import Numbers, Span, numbers
+from .option_types import amounts, duration, names, sizes, span
 from .studies.ready_made import READY_MADE
 
 SCHEDULES = (
     *("oneshot", "gradual", "global", "iterative", "rigl", "rewind"),
     *("movement", "l0", "soft", "lasso", "slimming"),
 )
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Command], Command]
 
@@ -32,68 +29,6 @@ def stacked(*options: Decorator[Any]) -> Decorator[Any]:
         return command
 
     return decorate
-
-
-def duration(value: str | float) -> float:
-    """Seconds of a time span: ``90s``, ``30m``, ``2h``, ``1d``; a bare number is seconds.
-
-    >>> duration("1.5m")
-    90.0
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", str(value).strip())
-    if match is None or float(match[1]) == 0:
-        raise click.BadParameter(f"{value!r} is no time span; write 90s, 30m, 2h or 1d")
-    return float(match[1]) * SECONDS[match[2] or "s"]
-
-
-def amounts(value: str) -> dict[str, float]:
-    """Numbers by name, separated by commas.
-
-    >>> amounts("cpu=4, gpu=0.5")
-    {'cpu': 4.0, 'gpu': 0.5}
-    """
-    parts = [part.partition("=") for part in value.split(",")]
-    try:
-        return {name.strip(): float(number) for name, _, number in parts}
-    except ValueError:
-        raise click.BadParameter(f"{value!r} must look like cpu=4,gpu=0.5") from None
-
-
-def names(value: str | Sequence[str]) -> tuple[str, ...]:
-    """Names separated by commas, each once.
-
-    >>> names("channel, weight")
-    ('channel', 'weight')
-    """
-    parts = value.split(",") if isinstance(value, str) else list(value)
-    found = tuple(dict.fromkeys(str(n).strip() for n in parts if str(n).strip()))
-    if not found:
-        raise click.BadParameter("needs at least one name")
-    return found
-
-
-def sizes(value: str | Sequence[int]) -> tuple[int, ...]:
-    """Sizes separated by commas.
-
-    >>> sizes("3,32,32")
-    (3, 32, 32)
-    """
-    parts = value.split(",") if isinstance(value, str) else value
-    try:
-        found = tuple(int(n) for n in parts)
-    except ValueError:
-        found = (0,)
-    if min(found, default=0) < 1:
-        raise click.BadParameter(f"{value!r} is no shape; write 3,32,32")
-    return found
-
-
-def span(value: str | float | Sequence[float] | Span) -> Numbers:
-    """Numbers to try: ``1e-4..3e-3``, ``0,0.3``, or one; see :func:`~.search.span.numbers`."""
-    try:
-        return numbers(value)
-    except UsageError as error:
-        raise click.BadParameter(str(error)) from None
 
 
 json_option = click.option(
@@ -116,156 +51,6 @@ def words(*known: str) -> Callable[..., list[CompletionItem]]:
 
 task_argument = click.argument("task", metavar="TASK", shell_complete=words(*READY_MADE))
 run_argument = click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
-
-init_options = stacked(
-    click.option(
-        "--model",
-        metavar="PLACE",
-        help="FILE.py:NAME or PACKAGE.MODULE:NAME of a class, a function or a module.",
-    ),
-    click.option(
-        "--arg",
-        "arguments",
-        multiple=True,
-        metavar="KEY=VALUE",
-        help="Argument of the model's class or function. Repeatable.",
-    ),
-    click.option(
-        "--weights",
-        type=click.Path(path_type=Path),
-        help="File of trained weights: .pt or .safetensors.",
-    ),
-    click.option(
-        "--epochs",
-        type=click.IntRange(0),
-        help="Train the model first, so long. [10 without --weights; 0: it comes trained]",
-    ),
-    click.option(
-        "--data",
-        metavar="PATH|PLACE",
-        help="A folder of images, a .csv, .npz, .pt or .safetensors file, or the place of a "
-        "function that gives (train, val, test).",
-    ),
-    click.option("--size", type=click.IntRange(1), help="Height and width of images, in pixels."),
-    click.option("--target", metavar="NAME", help="Column or tensor to predict. [tensors: y]"),
-    click.option("--inputs", type=names, help="Columns or tensor to see. [all others; tensors: x]"),
-    click.option(
-        "--batch", type=click.IntRange(1), default=64, show_default=True, help="Samples per batch."
-    ),
-    click.option(
-        "--metric",
-        metavar="NAME|PLACE",
-        default="accuracy",
-        show_default=True,
-        shell_complete=words("accuracy", "binary-accuracy", "mae", "mse"),
-        help="One of accuracy, binary-accuracy, mae, mse, or the place of a function that gives "
-        "one value per sample.",
-    ),
-    click.option(
-        "--out",
-        type=click.Path(path_type=Path),
-        default="my_task.py",
-        show_default=True,
-        help="File to write; it must not exist.",
-    ),
-)
-"""What a first task file is made of."""
-
-prune_options = stacked(
-    click.option(
-        "--plan",
-        type=click.Path(path_type=Path, dir_okay=False),
-        help="A plan.json, as pick writes it, whose densities to take.",
-    ),
-    click.option("--density", type=float, help="Without a plan: share to keep, in (0, 1]."),
-    click.option(
-        "--granularity",
-        default="channel",
-        show_default=True,
-        shell_complete=words("channel", "block", "weight", "2:4", "4x1"),
-        help="As at launch.",
-    ),
-    click.option("--criterion", default="", help="What ranks the units. [activation; weights: l1]"),
-    click.option(
-        "--allocation", default="uniform", show_default=True, help="How the density is split."
-    ),
-    click.option(
-        "--budget",
-        default="params",
-        show_default=True,
-        shell_complete=words("params", "macs", "units"),
-        help="What the density counts: params, macs, units.",
-    ),
-    click.option(
-        "--schedule",
-        default="gradual",
-        show_default=True,
-        shell_complete=words(*SCHEDULES),
-        help="When units go: 'oneshot' before training, 'gradual' by a cubic, 'global' likewise "
-        "but all groups' weights compared, 'iterative' in rounds of pruning and training; 'rigl' "
-        "lets zeroed weights grow back, 'rewind' sends survivors back to early weights. Or what "
-        "goes is learned in the first half: by 'movement', L0 gates ('l0'), 'soft' thresholds, a "
-        "'lasso', BatchNorm 'slimming'.",
-    ),
-    click.option("--epochs", type=float, default=10.0, show_default=True, help="Of training."),
-    click.option("--lr", type=float, default=1e-3, show_default=True, help="Highest rate."),
-    click.option(
-        "--distil",
-        type=float,
-        default=0.0,
-        show_default=True,
-        help="Weight of the dense model's outputs in the loss, 0 to 1.",
-    ),
-    click.option(
-        "--weight-decay",
-        type=float,
-        default=1e-4,
-        show_default=True,
-        help="On weights of two or more dimensions.",
-    ),
-    click.option(
-        "--precision",
-        default="float32",
-        show_default=True,
-        shell_complete=words("float32", "bfloat16"),
-        help="Of forward passes: 'bfloat16' is faster where the processor has units for it.",
-    ),
-    click.option(
-        "--average",
-        type=float,
-        default=0.0,
-        show_default=True,
-        help="Share of the run that the final weights are an exponential mean over.",
-    ),
-    click.option("--seed", type=int, default=0, show_default=True, help="Of everything random."),
-    click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write."),
-    click.option("--resume", is_flag=True, help="Go on with the training stopped in --out."),
-)
-"""What is pruned without a search, and how it is trained."""
-
-export_options = stacked(
-    click.option(
-        "--format",
-        metavar="FORMAT",
-        default="onnx",
-        show_default=True,
-        shell_complete=words("onnx", "torch-export"),
-        help="'onnx' (pip install \"hierprune[onnx]\") or 'torch-export'.",
-    ),
-    click.option(
-        "--int8",
-        metavar="KIND",
-        shell_complete=words("dynamic", "static"),
-        help="Quantise the ONNX file: 'dynamic' (matrix products and LSTMs), 'static' "
-        "(convolutions too, by ranges of training batches).",
-    ),
-    click.option(
-        "--out",
-        type=click.Path(path_type=Path),
-        help="File to write. [DIR/model.onnx, DIR/model.int8.onnx or DIR/model.pt2]",
-    ),
-)
-"""What a picked model is written as."""
 
 setting_options = (
     click.option(

@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from .arguments import duration, names, span
 from .errors import UsageError, nearest
+from .option_types import duration, names, span
 
 if sys.version_info >= (3, 11):
     import tomllib

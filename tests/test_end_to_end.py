@@ -18,7 +18,7 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file, save_file
 
-import hierprune.terminal
+import hierprune.terminal.tables
 from hierprune.objectives.base import measure_quality
 from hierprune.pruners.plan import PruningPlan
 from hierprune.pruners.prune import apply_plan
@@ -86,7 +86,7 @@ def test_front_agrees_with_itself_in_all_forms(study: Path, command: Command) ->
 def test_the_front_fits_the_terminal(
     width: int, study: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hierprune.terminal, "out", Console(highlight=False, width=width))
+    monkeypatch.setattr(hierprune.terminal.tables, "out", Console(highlight=False, width=width))
     text = command("front", "study").out
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
@@ -98,7 +98,7 @@ def test_numbers_stay_whole_in_a_terminal_that_is_too_narrow(
     study: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wide = command("front", "study").out
-    monkeypatch.setattr(hierprune.terminal, "out", Console(highlight=False, width=30))
+    monkeypatch.setattr(hierprune.terminal.tables, "out", Console(highlight=False, width=30))
     narrow = command("front", "study").out
     assert set() < numbers(narrow) <= numbers(wide)
 
