@@ -12,7 +12,7 @@ from functools import partial
 
 from torch import nn
 
-from ..limits import Allowance, Limits
+from ..limits import UNLIMITED, Allowance
 from ..task import Inputs
 from .attributes import Claim, renamed, resolve
 from .bundles import bundle, candidates
@@ -70,7 +70,7 @@ class Verification:
         allowance: Allowance | None = None,
     ) -> None:
         self.oracle, self.tree = oracle, tree
-        self.allowance = allowance or Limits().begin()
+        self.allowance = allowance or UNLIMITED.begin()
         self.claims = tuple(claims)
         self.failed: dict[str, str] = {}
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from ...limits import Allowance, Limits
+from ...limits import UNLIMITED, Allowance
 from ..labels import Layers, UnitSpace, alike, crossed, pad_rank, varying
 
 MAX_COMPARED = 4_000_000
@@ -135,7 +135,7 @@ class TraceState:
     used: set[str] = field(default_factory=set)
     products: list[Product] = field(default_factory=list)
     sites: list[Site] = field(default_factory=list)
-    allowance: Allowance = field(default_factory=Limits().begin)
+    allowance: Allowance = field(default_factory=UNLIMITED.begin)
     rows: Rows = field(default_factory=dict)
     grids: list[tuple[int, Tensor]] = field(default_factory=list)
     heads: list[Tensor] = field(default_factory=list)
