@@ -38,6 +38,7 @@ def launch(
     int8: Sequence[str] = ("none",),
     strategy: str | Sampler = "default",
     max_epochs: float = 0.0,
+    promote: float = 0.1,
     lr: float | str | Sequence[float] = 1e-3,
     distil: float | str | Sequence[float] = 0.0,
     schedule: Sequence[str] | str = ("oneshot",),
@@ -88,7 +89,8 @@ def launch(
             likes, where latency is an objective; default ``"auto"`` on onnxruntime, else 1.
         int8: ``"none"``, ``"dynamic"``, ``"static"``, or several: what the recovered model may
             become; latency then needs ``runtime="onnxruntime", latency="measured"``.
-        max_epochs: fine-tune one plan in ten for up to so many epochs.
+        max_epochs: fine-tune the best plans for up to so many epochs.
+        promote: share of the plans that are fine-tuned, in (0, 1].
         lr: highest learning rate of fine-tuning; ``"1e-4..3e-3"`` or several are searched.
         distil: weight of the dense model's outputs in the loss of fine-tuning, in [0, 1]; several,
             or a range such as ``"0..0.7"``, are searched.

@@ -191,7 +191,15 @@ request_options = stacked(
         type=float,
         default=0.0,
         show_default=True,
-        help="Fine-tune one plan in ten for up to so many epochs.",
+        help="Fine-tune the best plans for up to so many epochs.",
+    ),
+    click.option(
+        "--promote",
+        type=float,
+        metavar="SHARE",
+        default=0.1,
+        show_default=True,
+        help="Share of the plans that is fine-tuned, in (0, 1].",
     ),
     click.option(
         "--latency",

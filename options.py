@@ -43,8 +43,9 @@ def request_from(options: Mapping[str, Any]) -> Request:
         UsageError: a value that cannot work.
     """
     given = with_device({k: v for k, v in options.items() if v is not None})
-    fields = ("objectives", "strategy", "trials", "max_epochs", "seed", "storage", "hold_back")
-    chosen = {name: given[name] for name in fields if name in given}
+    what = ("objectives", "strategy", "trials", "seed", "storage", "hold_back")
+    training = ("max_epochs", "promote")
+    chosen = {name: given[name] for name in (*what, *training) if name in given}
     where = tuple(given.get("where", ()))
     return Request(
         where=where,

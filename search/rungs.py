@@ -11,14 +11,15 @@ from .front import coordinates, rank, spread_order
 from .goal import Goal
 from .history import Record
 
-SHARE = 10
-"""One plan in ten goes up: fine-tuning costs about ten times what reconstruction does."""
+SHARE = 0.1
+"""Part of the plans of rung 0 that goes up: fine-tuning costs about ten times what reconstruction
+does."""
 GROWTH = 4
 """A rung trains four times as long as the one below, and takes a quarter of its plans."""
 TRUSTED = 0.7
 """Rank correlation from which on a rung predicts the next well enough."""
 WIDEST = 2.5
-"""Times as many plans go up where a rung tells nothing about the next: one in four of rung 0."""
+"""Times as many plans go up where a rung tells nothing about the next."""
 SLICE = 4
 """Fewest plans, neighbours in density, whose losses on two rungs are compared."""
 ROUNDING = 1e-9  # of a product that should be whole
@@ -39,10 +40,12 @@ class Rungs:
     Attributes:
         max_epochs: of fine-tuning on the highest rung; 0 = only rung 0, which does not train.
         n_trials: plans on rung 0.
+        share: part of them that goes up to rung 1, in (0, 1].
     """
 
     max_epochs: float
     n_trials: int
+    share: float = SHARE
 
     @property
     def epochs(self) -> tuple[float, ...]:
@@ -64,8 +67,8 @@ class Rungs:
         """
         found, widenings = [plans], {a.rung: a.widening for a in agreements}
         for rung in range(1, len(self.epochs)):
-            width = widenings.get(rung - 1, 1.0)
-            share = width / (SHARE if rung == 1 else GROWTH)
+            share = self.share if rung == 1 else 1 / GROWTH
+            share = min(1.0, share * widenings.get(rung - 1, 1.0))
             found.append(max(1, int(found[-1] * share + ROUNDING)))
         return tuple(found)
 

@@ -210,6 +210,7 @@ def make_record(
         licence=task.licence,
         held_back=held_back,
         recipes=request.recipes,
+        promote=request.promote,
     )
 
 

@@ -14,7 +14,6 @@ from ..errors import UsageError, unknown
 from ..objectives.constraint import conjunction
 from ..objectives.latency import Latency
 from ..pruners.prune import check_choices
-from ..search.rungs import Rungs
 from ..search.space import KINDS, SEARCH_ALLOCATIONS, SearchSpace
 from ..search.strategy import Proposer, Sampler, strategy
 from ..task import Task
@@ -303,9 +302,8 @@ def make_proposer(
         record.dense.sha256,
         record.seed,
     )
-    rungs = Rungs(record.max_epochs, record.n_trials)
     chosen = strategy(record.strategy, sampler)
-    return Proposer(space, record.goal(), rungs, chosen, record.seed, record.recipes)
+    return Proposer(space, record.goal(), record.rungs, chosen, record.seed, record.recipes)
 
 
 def make_recipe(run: Path, record: RunRecord, task: Task) -> RecipeSpec:

@@ -13,6 +13,7 @@ from ..objectives.latency import LatencyOptions
 from ..pruners.plan import Recovery
 from ..pruners.schedules.curves import schedule
 from ..search.recipes import Recipes
+from ..search.rungs import SHARE
 from ..search.space import SpaceOptions
 from ..search.stopping import StopRules
 from ..search.strategy import DEFAULT_STRATEGY, OBJECT, Sampler, strategy
@@ -41,6 +42,7 @@ class Request:
         stop: what ends the study before all its plans are finished.
         recipes: what may vary in the training of plans on higher rungs.
         hold_back: whether to keep a third of the validation samples from the trials, for the front.
+        promote: share of the plans that is trained, in (0, 1].
     """
 
     objectives: tuple[str, ...] | None = None
@@ -56,6 +58,7 @@ class Request:
     stop: StopRules = field(default_factory=StopRules)
     recipes: Recipes = field(default_factory=Recipes)
     hold_back: bool = True
+    promote: float = SHARE
 
     def __post_init__(self) -> None:
         """Check what needs no task."""
@@ -64,14 +67,26 @@ class Request:
         check_trials(self.trials)
         if not 0 <= self.max_epochs < math.inf:
             raise UsageError(f"max_epochs must be 0 or more, got {self.max_epochs}")
+        if not 0 < self.promote <= 1:
+            raise UsageError(f"promote must be in (0, 1], got {self.promote}")
         schedule(self.recovery.schedule)
-        if self.max_epochs == 0 and (self.recipes.names or self.recovery.schedule != "oneshot"):
-            asked = ", ".join(self.recipes.names or ["schedule"])
-            raise UsageError(f"no plan is trained, so {asked} has no use: add --max-epochs, say 4")
+        self.check_recipe()
         if self.objectives is not None and len(set(self.objectives)) < len(self.objectives):
             raise UsageError(f"objectives must differ, got {', '.join(self.objectives)}")
         for text in self.where:
             Constraint.parse(text)
+
+    def check_recipe(self) -> None:
+        """Refuse what only matters in training where nothing is trained."""
+        fixed = [
+            ("schedule", self.recovery.schedule != "oneshot"),
+            ("promote", self.promote != SHARE),
+        ]
+        asked = [*self.recipes.names, *(name for name, given in fixed if given)]
+        if self.max_epochs == 0 and asked:
+            raise UsageError(
+                f"no plan is trained, so {', '.join(asked)} has no use: add --max-epochs, say 4"
+            )
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""

@@ -15,6 +15,7 @@ from ..pruners.plan import Recovery
 from ..search.front import Axis
 from ..search.goal import Goal
 from ..search.recipes import Recipes
+from ..search.rungs import SHARE, Rungs
 from ..search.space import SpaceOptions
 from ..search.stopping import Stopping, StopRules
 from ..task import Direction
@@ -90,6 +91,7 @@ class RunRecord:
         stop: what ends it before all its plans are finished.
         held_back: whether some validation samples are kept from the trials; see ``holdback``.
         recipes: what may vary in the training of plans on higher rungs.
+        promote: share of the plans that is trained.
     """
 
     task: str
@@ -114,6 +116,12 @@ class RunRecord:
     stop: StopRules = field(default_factory=StopRules)
     held_back: bool = False
     recipes: Recipes = field(default_factory=Recipes)
+    promote: float = SHARE
+
+    @property
+    def rungs(self) -> Rungs:
+        """The ladder."""
+        return Rungs(self.max_epochs, self.n_trials, self.promote)
 
     @property
     def directions(self) -> dict[str, Direction]:

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ..search.front import Floats, coordinates, hypervolume, non_dominated
 from ..search.history import Endings, Heights, Record, has_result, read
-from ..search.rungs import Agreements, Rungs
+from ..search.rungs import Agreements
 from ..search.stopping import Stop
 from .progress import Best, Status
 from .run_record import RunRecord
@@ -136,7 +136,7 @@ class Standing:
         plans, agreements = counts["complete"], self._agreements.found()
         if self._stop is None:
             plans = max(plans, self.record.n_trials)
-        sizes = Rungs(self.record.max_epochs, self.record.n_trials).sizes(plans, agreements)
+        sizes = self.record.rungs.sizes(plans, agreements)
         begun = sum(counts["rungs"][1:])
         over = self._stop is not None and self._stop.rule == "until"
         at_once = counts["running"] + (outcome is not None)

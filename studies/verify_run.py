@@ -21,7 +21,6 @@ from ..pruners.plan import PruningPlan
 from ..pruners.tree import ModelTree
 from ..search.history import read
 from ..search.promotion import Promoter
-from ..search.rungs import Rungs
 from ..search.stopping import Stop
 from .liveness import Observer
 from .mend import Fault, Mended, mend
@@ -128,7 +127,7 @@ def is_done(study: Study, counts: Mapping[str, Any], stop: Stop | None) -> bool:
         return False
     if stop is None and counts["complete"] < record.n_trials:
         return False
-    promoter = Promoter(record.goal(), Rungs(record.max_epochs, record.n_trials))
+    promoter = Promoter(record.goal(), record.rungs)
     over = stop is not None and stop.rule == "until"
     return over or promoter(study.frozen()) is None
 

@@ -36,6 +36,13 @@ def test_rungs_narrow_as_they_get_dearer(epochs: float, n_trials: int) -> None:
     assert min(sizes) >= 1
 
 
+def test_more_go_up_where_more_is_asked_for() -> None:
+    assert Rungs(4.0, 40, 0.4).sizes(40) == (40, 16, 4)
+    doubted = [Agreement(0, 9, -1.0)]
+    assert Rungs(1.0, 40, 0.3).sizes(40, doubted) == (40, 30)
+    assert Rungs(1.0, 40, 1.0).sizes(40, doubted) == (40, 40)
+
+
 @given(rows=st.lists(VALUES, max_size=12))
 def test_everyone_stands_in_line_once_and_the_front_stands_first(
     toy: ModuleType, rows: list[dict[str, float]]

@@ -86,6 +86,13 @@ def test_rungs_above_start_anew_under_a_schedule(home: Path) -> None:
     assert set(rungs[2].seconds) == {"train", "measure"}
 
 
+def test_as_many_are_trained_as_was_asked_for(home: Path, command: Command) -> None:
+    study = searched("channel", max_epochs=0.1, promote=0.5)
+    plans = [r for r in study.finished() if r.rung == 0]
+    assert len([r for r in study.finished() if r.rung == 1]) == len(plans) // 2
+    assert command("verify", "run").code == 0
+
+
 def test_a_stopped_search_goes_on_with_its_recipes(home: Path, command: Command) -> None:
     study = searched("channel", max_epochs=0.5, lr=(1e-3, 1e-2), distil="0..0.5")
     before = [r.plan for r in study.finished()]
