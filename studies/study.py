@@ -37,6 +37,7 @@ from .recipe import Journey, check_dense, measured, open_journey, task_of
 from .records import is_ours, to_trial
 from .rescore import Judge, final_form, score_trials
 from .rescored import Rescoring, members, score_words
+from .rows import bounds_of, row_of
 from .run_record import RunRecord
 from .storage import STUDY, open_storage, read_storage
 from .trial import Trial
@@ -400,26 +401,3 @@ class Study:
 def study_name(run: Path, record: RunRecord) -> str:
     """The name in the storage: one study per journal, the folder's name in a shared database."""
     return STUDY if record.storage is None else f"{run.name}-{record.created}"
-
-
-def row_of(record: Record) -> dict[str, Any]:
-    """One trial as a flat row."""
-    density: Mapping[str, float] = record.plan.get("density", {})
-    return {
-        "rung": record.rung,
-        **record.values,
-        "ratio": record.plan.get("ratio"),
-        "granularity": record.plan.get("granularity"),
-        "allocation": record.plan.get("allocation"),
-        "quantization": record.plan.get("quantization", "none"),
-        "seconds": sum(record.seconds.values()),
-        **{f"density:{g}": d for g, d in density.items()},
-    }
-
-
-def bounds_of(record: Record) -> dict[str, float]:
-    """The ends of all intervals of a trial."""
-    spans = record.interval.items()
-    return {
-        f"{name}_{end}": span[i] for name, span in spans for i, end in enumerate(("low", "high"))
-    }
