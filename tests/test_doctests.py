@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("data", "scaffold", "objectives", "pruners", "search", "studies", "examples")
+ROOMS = (
+    *("commands", "terminal", "scaffold", "examples"),
+    *("studies", "search", "pruners", "objectives", "data"),
+)
 
 
 def modules_with_examples() -> list[str]:
