@@ -32,7 +32,10 @@ from .traceable import require_traceable
 from .tree import ModelTree
 
 ROOT = Path(__file__).parents[1]
-OWN = tuple(str(ROOT / room) for room in ("objectives", "search", "studies"))
+OWN = tuple(
+    str(ROOT / room)
+    for room in ("commands", "terminal", "scaffold", "studies", "search", "objectives")
+)
 INSTALLED = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
 PLAIN = (bool, int, float, str, type(None), torch.dtype)
 

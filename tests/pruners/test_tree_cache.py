@@ -1,5 +1,7 @@
 """Trees are found again for the same architecture, and only for it."""
 
+import importlib
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,6 +53,17 @@ def test_a_cache_that_cannot_be_written_is_done_without(
     (tmp_path / "file").touch()
     monkeypatch.setenv("HIERPRUNE_CACHE", str(tmp_path / "file"))
     assert len(find_tree(Net(), torch.randn(2, 4)).groups) == 1
+
+
+@pytest.mark.parametrize("room", ["commands.model", "terminal.model", "scaffold.write"])
+def test_the_command_line_and_python_find_the_same_trees(
+    room: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = torch.randn(2, 4)
+    importlib.import_module(f"hierprune.{room}")
+    key = architecture_sha256(Net(), x)
+    monkeypatch.delitem(sys.modules, f"hierprune.{room}")
+    assert architecture_sha256(Net(), x) == key
 
 
 def test_the_key_depends_on_what_the_tree_depends_on() -> None:
