@@ -31,8 +31,10 @@ def run(
     """Play every entry on every task; seed by seed, so that a part of it is a whole table."""
     for name in tasks:
         folder = given.out / name
-        ready = arena(name, folder / "cache", sensitivities=True)
-        print(f"{name}: sensitivities cost {ready.charge:.1f} trials", flush=True)
+        sensitivities = any(ENTRIES[entry].sensitivities for entry in entries)
+        ready = arena(name, folder / "cache", sensitivities=sensitivities)
+        if sensitivities:
+            print(f"{name}: sensitivities cost {ready.charge:.1f} trials", flush=True)
         for seed in seeds:
             for entry in entries:
                 start = time.process_time()

@@ -26,9 +26,11 @@ Runs = Mapping[str, Sequence[Floats]]
 
 def table(name: str, folder: Path) -> str:
     """The table of one contest, on a linear and on a logarithmic scale of cost."""
-    charge = float(next(folder.glob("cache/charge-*.txt")).read_text())
+    charges = [float(file.read_text()) for file in folder.glob("cache/charge-*.txt")]
+    charge = max(charges, default=0.0)
     runs = read(folder)
-    lines = [f"### {name}", "", f"One-layer sensitivities cost {charge:.1f} trials.", ""]
+    lines = [f"### {name}", ""]
+    lines += [f"One-layer sensitivities cost {c:.1f} trials.\n" for c in charges]
     for scale, scaled in (("linear", lambda p: p), ("logarithmic", logarithmic)):
         shown = {entry: [scaled(points) for points in found] for entry, found in runs.items()}
         lines += [f"Cost on a {scale} scale:", "", *body(shown, math.ceil(charge)), ""]
