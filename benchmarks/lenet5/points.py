@@ -26,6 +26,7 @@ class Point:
         rate: highest learning rate.
         decay: of the weights.
         moves: how far images are moved, as a share of the most.
+        merged: the first filters are components of the start's, not some of them.
         sharpness: factor on the finished model's logits (temperature scaling: Guo et al. 2017).
         shown: what it is compared with, for the table.
     """
@@ -39,6 +40,7 @@ class Point:
     rate: float = 3e-3
     decay: float = 0.05
     moves: float = 1.0
+    merged: bool = False
     sharpness: float = 1.0
     shown: str = ""
 
@@ -58,7 +60,13 @@ def from_scratch(cut: Point, *before: Point) -> Point:
     """The network of a cut point, trained as it is for the epochs of all its way from dense."""
     epochs = sum(point.epochs for point in (*before, cut))
     return replace(
-        cut, name=f"{cut.name}, from scratch", bar=None, start="", epochs=epochs, shown=""
+        cut,
+        name=f"{cut.name}, from scratch",
+        bar=None,
+        start="",
+        epochs=epochs,
+        merged=False,
+        shown="",
     )
 
 
@@ -85,7 +93,10 @@ SMALL = fast(
     Point("structured, <= 79k MACs", 0.990, "dense", widths=(2, 12, 50), epochs=28,
           shown="Bayesian compression: 99.0 % at 79k")
 )  # fmt: skip
-TINY = fast(Point("structured, <= 40k MACs", 0.988, THIRTIETH.name, widths=(1, 13, 20), epochs=28))
+TINY = fast(
+    Point("structured, <= 40k MACs", 0.988, THIRTIETH.name, widths=(1, 13, 22), epochs=60,
+          merged=True)
+)  # fmt: skip
 
 POINTS = (
     *(DENSE, W10, W50, W100, TENTH, THIRTIETH, W280, W400),

@@ -12,11 +12,12 @@ import argparse
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from hierprune.examples.lenet.model import LeNet5
 from hierprune.objectives.base import measure_quality
@@ -25,12 +26,13 @@ from hierprune.objectives.packing import load_state, save_state, stored_bytes
 from hierprune.pruners.calibration import Calibration, input_statistics
 from hierprune.pruners.dense import Dense
 from hierprune.pruners.plan import PruningPlan, Recovery
-from hierprune.pruners.prune import at_density, drop_weights
+from hierprune.pruners.prune import apply_plan, at_density, drop_weights
 from hierprune.pruners.schedules.course import Ears, Learning, train_to_plan
 from hierprune.pruners.tree_cache import find_tree
 from hierprune.studies.checkpoint import load_snapshot, save_snapshot
 from hierprune.task import Task
 
+from .merging import with_components
 from .points import GROUPS, POINTS, Point
 from .task import lenet5
 from .tidy import build, count, tidy, trimmed
@@ -114,9 +116,30 @@ def starting_point(task: Task, point: Point, seed: int, setting: Setting) -> Den
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             model = LeNet5(*point.widths)
+    if point.merged:
+        model = merged(model, task, point, seed, setting)
+    return known(model, task)
+
+
+def known(model: LeNet5, task: Task) -> Dense:
+    """A model with what pruning needs to know of it."""
     calibration = Calibration.of(task)
     tree = find_tree(model.eval(), task.example())
     return Dense(model, tree, calibration, input_statistics(model, calibration))
+
+
+def merged(model: LeNet5, task: Task, point: Point, seed: int, setting: Setting) -> LeNet5:
+    """The model cut to the point's widths, with components of its first filters alone."""
+    count = point.widths[0]
+    batches = Calibration.of(task).batches
+    images = torch.cat([inputs for inputs, _ in batches if isinstance(inputs, Tensor)])
+    wide = known(with_components(model, images, count), task)
+    scores = wide.scores("activation", "channel")
+    last = torch.arange(float(len(scores["conv1"])))
+    chosen = replace(wide, saliency={("activation", "channel"): {**scores, "conv1": last}})
+    cut, _ = apply_plan(chosen, plan_of(point, chosen, seed, setting))
+    assert isinstance(cut, LeNet5)
+    return cut
 
 
 def plan_of(point: Point, start: Dense, seed: int, setting: Setting) -> PruningPlan:
