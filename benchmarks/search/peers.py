@@ -9,10 +9,13 @@ dense multiply-accumulates of convolutions and linear layers, counted alike on e
 - All score models on the same 1,000 validation samples, and may score as many: FastNAS tries every
   width of every layer alone, which sets the number; Torch-Pruning cuts by a global ranking, in up
   to as many ways (importance, largest ratio of a layer, by kind of layer), of which the best at
-  each budget counts; the default shares them among a study per budget.
+  each budget counts; the default shares them among a study per budget. Beside it the same with
+  one-layer sensitivities as a further base allocation (``--allocation`` with ``dp``), for which 84
+  more models are scored, on training samples and once for all budgets.
 - BatchNorm is re-estimated on the same 256 training samples, for all.
-- The same fine-tuning for all, in bfloat16. As rungs do, the default trains one plan in ten, and
-  the better one on the samples of the search counts; the others have one model each.
+- The same fine-tuning for all, in bfloat16. The others have one model each; of the default's
+  evaluations four per budget are trained plans, in the order of promotion, and the one that is best
+  on the samples of the search counts. What the first of them alone came to is printed too.
 - Printed is accuracy on the other 4,000 validation samples, before and after.
 """
 
@@ -43,7 +46,7 @@ from hierprune.pruners.calibration import Calibration
 from hierprune.pruners.prune import apply_plan
 from hierprune.pruners.recalibrate import recalibrate
 from hierprune.pruners.training import train
-from hierprune.search.rungs import Finished, Rungs, promotable
+from hierprune.search.rungs import Finished, promotable
 from hierprune.studies.rescore import SAMPLES, sequential_form
 from hierprune.studies.source import TaskSource
 from hierprune.task import Task
@@ -55,6 +58,8 @@ NAME = "resnet-channel"
 BUDGETS = (0.75, 0.5, 0.25)
 DIVISOR = 4
 """FastNAS tries widths that are multiples of it; its own default, 32, would leave nothing here."""
+TRAINED = 4
+"""Of the default's evaluations per budget, those that are of trained plans."""
 STEPS = 100
 """Of Torch-Pruning's global ranking, from nothing to everything."""
 Found = Mapping[float, nn.Module]
@@ -200,24 +205,24 @@ def plain(model: nn.Module) -> nn.Module:
     return made
 
 
-def ours(ready: Arena, seed: int, evaluations: int, folder: Path) -> Candidates:
+def ours(ready: Arena, name: str, seed: int, evaluations: int, folder: Path) -> Candidates:
     """Of a study per budget: its best model, and the models of the plans that it would train.
 
     The studies share the evaluations; their only objective is accuracy, the budget a constraint.
     The first model is in the better of its two reconstructions, as a study hands it over, the
     others as a rung of training starts from them.
     """
-    trials, found = evaluations // len(BUDGETS), {}
+    trials, found = evaluations // len(BUDGETS) - TRAINED, {}
     for budget in BUDGETS:
         bound = Constraint.parse(f"macs <= {budget:g}")
         goal = replace(ready.goal, axes=ready.goal.axes[:1], constraints=(bound,))
         asked = replace(ready, goal=goal)
-        entry = replace(ENTRIES["default"], trials=trials)
-        file = folder / f"within-{budget:g}-{seed}.jsonl"
+        entry = replace(ENTRIES[name], trials=trials)
+        file = folder / f"{name}-{budget:g}-{seed}.jsonl"
         play(asked, entry, seed, file, trials)
         space = asked.space(entry.kind, entry.sensitivities)
         done = [Finished(i, row["values"]) for i, row in enumerate(rows(file))]
-        up = promotable(done, goal)[: Rungs(1.0, trials).sizes(trials)[1]]
+        up = promotable(done, goal)[:TRAINED]
         plans = [space.plan(rows(file)[i]["params"]) for i in up]
         found[budget] = [finished(ready, plans[0]), *(apply_plan(ready.dense, p)[0] for p in plans)]
     return found
@@ -235,7 +240,7 @@ def finished(ready: Arena, plan: Any) -> nn.Module:
 def scores(
     found: Candidates, ready: Arena, fresh: Task, given: argparse.Namespace, seed: int
 ) -> Any:
-    """Share of MACs, accuracy before training, MACs and accuracy after it, by budget.
+    """MACs and accuracy before training, both after it, and accuracy of the first trained.
 
     The first model counts before training. After it counts, of the others, or of the first where it
     is alone, the one that does best on the samples of the search.
@@ -246,7 +251,8 @@ def scores(
         before = [macs(first, fresh), measure_quality(first, fresh, "val")["accuracy"].value]
         trained = [tuned(m, fresh, given, seed) for m in models[1:] or models]
         best = max(trained, key=lambda m: merit(m, ready.task))
-        after = [macs(best, fresh), measure_quality(best, fresh, "val")["accuracy"].value]
+        accuracies = [measure_quality(m, fresh, "val")["accuracy"].value for m in trained]
+        after = [macs(best, fresh), accuracies[trained.index(best)], *accuracies]
         told[f"{budget:g}"] = [*before, *after]
     return told
 
@@ -292,15 +298,15 @@ def once(file: Path, make: Callable[[], Any]) -> Any:
 
 def table(told: Mapping[str, Sequence[Mapping[str, Sequence[float]]]], dense: int) -> str:
     """Markdown: a row per method and budget."""
-    head = "| MACs at most | method | MACs | before training | MACs | after |"
-    lines = [head, "|---" * 6 + "|"]
+    head = "| MACs at most | method | MACs | before training | MACs | after | the first alone |"
+    lines = [head, "|---" * 7 + "|"]
     for budget in BUDGETS:
         for method, runs in told.items():
             got = [run[f"{budget:g}"] for run in runs if f"{budget:g}" in run]
             if got:
                 shares = [f"{mean(g[i] for g in got) / dense:.3f}" for i in (0, 2)]
-                cells = [spread([g[i] for g in got]) for i in (1, 3)]
-                row = [f"{budget:g}", method, shares[0], cells[0], shares[1], cells[1]]
+                cells = [spread([g[i] for g in got]) for i in (1, 3, 4)]
+                row = [f"{budget:g}", method, shares[0], cells[0], shares[1], *cells[1:]]
                 lines.append("| " + " | ".join(row) + " |")
     return "\n".join(lines)
 
@@ -322,7 +328,7 @@ def main() -> None:
     torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     given.out.mkdir(parents=True, exist_ok=True)
-    ready = arena(NAME, given.out / "cache")
+    ready = arena(NAME, given.out / "cache", sensitivities=True)
     whole = TaskSource(SETTINGS[NAME].example).load()
     assert isinstance(whole.val, Rows)
     fresh = replace(
@@ -336,7 +342,9 @@ def main() -> None:
     methods: dict[str, Callable[[int], Candidates]] = {
         "FastNAS": lambda _: alone(peer["models"]),
         "Torch-Pruning": lambda _: alone(other["models"]),
-        "default": lambda seed: ours(ready, seed, count, given.out),
+    } | {
+        name: lambda seed, name=name: ours(ready, name, seed, count, given.out)
+        for name in ("default", "with-sensitivities")
     }
     told: dict[str, list[Any]] = {method: [] for method in methods}
     for seed in given.seeds:
