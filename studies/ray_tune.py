@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -246,6 +247,7 @@ class Journey(tune.Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         """Build the recipe; a failure is told with the first result."""
+        die_at_sigterm()
         self._config = config
         self._recipe: Recipe | None = None
         keep_prints(Path(config["folder"]))
@@ -280,6 +282,15 @@ class Journey(tune.Trainable):
 
     def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
         """Nothing."""
+
+
+def die_at_sigterm() -> None:
+    """Let the process end at once, so that its trial is repeated.
+
+    Ray would raise SystemExit in the middle of the trial, which looks like a failure of its own.
+    """
+    with suppress(ValueError):  # not the main thread: nothing is raised in the trial then
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def short_name(trial: Any) -> str:

@@ -128,6 +128,14 @@ def killed_once(trial: Trial) -> dict[str, float]:
     return killed(trial) if trial.attempt == 1 else good(trial)
 
 
+def terminated_once(trial: Trial) -> dict[str, float]:
+    """As by a machine that shuts down."""
+    if trial.attempt == 1:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(3600)
+    return good(trial)
+
+
 def hangs(trial: Trial) -> dict[str, float]:
     time.sleep(3600)
     return {}
@@ -156,6 +164,7 @@ ENDINGS: dict[str, Callable[[Trial], dict[str, float]]] = {
     "text": lambda trial: good(trial) | {"latency": "fast"},  # type: ignore[dict-item]
     "kill": killed,
     "kill once": killed_once,
+    "terminate once": terminated_once,
     "exit": exits,
     "memory": runs_out_of_memory,
     "hang": hangs,

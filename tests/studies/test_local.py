@@ -84,12 +84,12 @@ def test_one_worker_and_this_process_give_the_same_sequence(tmp_path: Path) -> N
 
 
 def test_dead_and_hung_workers_are_replaced(tmp_path: Path) -> None:
-    ledger = run(tmp_path, 2, ["kill", "hang", "kill once"], trial_timeout=1.5)
+    ledger = run(tmp_path, 2, ["kill", "hang", "kill once", "terminate once"], trial_timeout=1.5)
     counts = ledger.counts()
     assert (counts["complete"], counts["failed"], counts["running"]) == (6, 2, 0)
     records = {t.number: t.user_attrs["outcome"] for t in ledger.trials()}
     errors = {kind: [r["error"] for r in records.values() if r["kind"] == kind] for kind in KINDS}
-    assert len(errors["died"]) == MAX_ATTEMPTS + 1
+    assert len(errors["died"]) == MAX_ATTEMPTS + 2
     assert "SIGKILL (when memory runs out" in errors["died"][0]
     assert len(errors["timeout"]) == 1
     assert "longer than 1.5 s" in errors["timeout"][0]

@@ -70,10 +70,10 @@ def test_one_worker_gives_the_sequence_of_the_local_executor(tmp_path: Path) -> 
 @pytest.mark.usefixtures("_cluster")
 def test_dead_and_hung_workers_are_survived(tmp_path: Path) -> None:
     executor = RayExecutor(2, tmp_path, trial_timeout=2)
-    ledger = run(executor, tmp_path, ["kill", "hang", "kill once"])
+    ledger = run(executor, tmp_path, ["kill", "hang", "kill once", "terminate once"])
     counts = ledger.counts()
     assert (counts["complete"], counts["failed"], counts["running"]) == (6, 2, 0)
-    assert sorted(k for k in kinds(ledger) if k) == ["died"] * (MAX_ATTEMPTS + 1) + ["timeout"]
+    assert sorted(k for k in kinds(ledger) if k) == ["died"] * (MAX_ATTEMPTS + 2) + ["timeout"]
 
 
 @pytest.mark.usefixtures("_cluster")
