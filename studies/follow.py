@@ -14,7 +14,6 @@ from .progress import Status
 from .run_record import RunRecord
 from .standing import Standing
 from .storage import read_storage
-from .study import study_name
 
 POLL_SECONDS = 1.0
 
@@ -72,7 +71,7 @@ def opened(run: Path) -> Eyes | None:
         return None
     record = RunRecord.load(run)
     try:
-        pages = Pages(read_storage(run, record.storage), study_name(run, record))
+        pages = Pages(read_storage(run, record.storage), record.name_at(run))
     except (FileNotFoundError, KeyError):
         return None
     except OSError as error:

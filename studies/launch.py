@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import UsageError, unknown
@@ -30,7 +30,7 @@ from .ledger import Ledger
 from .local import LocalExecutor
 from .pending import Pending, is_pending, new_run
 from .prepare import CACHE, landscapes
-from .progress import Progress, Silent, Status
+from .progress import Progress, Silent
 from .quantize import check_packages
 from .recipe import Journey, check_dense, given_task, open_journey, pack_task, task_of
 from .request import Changes, Means, Request
@@ -40,9 +40,9 @@ from .signals import clean_stop
 from .source import TaskSource
 from .standing import Standing
 from .storage import check_locks, open_storage
-from .study import Study, study_name
+from .study import Study
 from .trackers.tracking import track
-from .trial import Ask, Outcome, Tell, Trial
+from .watched import Watched
 
 MAX_WORKERS = 4
 CONFIRM_SHARE = 0.03
@@ -220,7 +220,7 @@ def go_on(study: Study, means: Means, progress: Progress, journey: Journey | Non
     stop, late = threading.Event(), threading.Event()
     begun = time.monotonic()
     storage = open_storage(study.run, record.storage)
-    name = study_name(study.run, record)
+    name = record.name_at(study.run)
     progress.note("trying plans")
     with (
         clean_stop(stop),
@@ -370,33 +370,3 @@ def deadline(stop: threading.Event, late: threading.Event, seconds: float | None
         yield
     finally:
         timer.cancel()
-
-
-@dataclass(frozen=True)
-class Watched:
-    """An executor that tells a listener about every trial."""
-
-    inner: Executor
-    ledger: Ledger
-    standing: Standing
-    progress: Progress
-
-    def run(self, recipe: RecipeSpec, ask: Ask, tell: Tell, stop: threading.Event) -> None:
-        """See :class:`Executor`."""
-
-        def asked() -> Trial | None:
-            trial = ask()
-            if trial is not None:
-                self.progress.started(self.status(telling=False))
-            return trial
-
-        def told(outcome: Outcome) -> None:
-            tell(outcome)
-            self.progress.trial(self.status(outcome))
-
-        self.inner.run(recipe, asked, told, stop)
-
-    def status(self, outcome: Outcome | None = None, *, telling: bool = True) -> Status:
-        """Where the study stands; see :meth:`Standing.status`."""
-        self.standing.update(self.ledger.trials())
-        return self.standing.status(self.ledger.counts(), outcome, telling=telling)

@@ -23,7 +23,6 @@ from .liveness import Observer
 from .mend import mend
 from .run_record import RunRecord
 from .storage import JOURNAL, LOCK, journal_bytes, open_storage
-from .study import study_name
 from .verify_run import Audit, damaged_files, needless, repetitions, verify_run
 
 
@@ -43,7 +42,7 @@ def repair_run(folder: str | Path) -> Audit:
         mend_journal(run, kept, record.directions)
     for path in damaged_files(run):
         put_aside(path, run, kept)
-    storage, name = open_storage(run, record.storage), study_name(run, record)
+    storage, name = open_storage(run, record.storage), record.name_at(run)
     with Ledger(storage, run, record.directions, lambda *_: None, 0, name=name) as ledger:
         ledger.recover()
         ledger.withdraw(needless_trials(ledger.trials()))

@@ -21,6 +21,7 @@ from ..search.stopping import Stopping, StopRules
 from ..task import Direction
 from ..whole import write_whole
 from .source import TaskSource
+from .storage import STUDY
 
 FORMAT = 1
 FILE = "run.json"
@@ -146,6 +147,10 @@ class RunRecord:
     def stopping(self) -> Stopping:
         """What decides, trial by trial, whether the study ends early."""
         return Stopping(self.stop, self.goal())
+
+    def name_at(self, run: Path) -> str:
+        """The name in the storage: one study per journal, the folder's in a shared database."""
+        return STUDY if self.storage is None else f"{run.name}-{self.created}"
 
     def save(self, run: Path) -> None:
         """Write ``run.json``; readers see the old file or the whole new one."""

@@ -39,7 +39,7 @@ from .rescore import Judge, final_form, score_trials
 from .rescored import Rescoring, members, score_words
 from .rows import bounds_of, row_of
 from .run_record import RunRecord
-from .storage import STUDY, open_storage, read_storage
+from .storage import open_storage, read_storage
 from .trial import Trial
 
 
@@ -69,7 +69,7 @@ class Study:
         """Open the storage; of a folder that cannot be written, to read alone."""
         open_one = open_storage if os.access(self.run, os.W_OK) else read_storage
         storage = open_one(self.run, self.asked.storage)
-        self._book = Book(storage, study_name(self.run, self.asked), self.asked.directions)
+        self._book = Book(storage, self.asked.name_at(self.run), self.asked.directions)
         self.reread()
 
     def reread(self) -> None:
@@ -396,8 +396,3 @@ class Study:
         objectives = [o for o in journey.objectives if o.name != Latency.name]
         candidate = Candidate(model, journey.dense.model, journey.task, "test", file)
         return measured(candidate, objectives)
-
-
-def study_name(run: Path, record: RunRecord) -> str:
-    """The name in the storage: one study per journal, the folder's name in a shared database."""
-    return STUDY if record.storage is None else f"{run.name}-{record.created}"
