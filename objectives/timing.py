@@ -1,16 +1,17 @@
 """The time of a model beside the time of the dense one, in blocks of rounds that take turns.
 
 In a block both models are opened anew, each at another place in memory, and run in turns, the order
-changing from round to round. A block gives one ratio: of the quartiles of both models' times.
-What is reported is the median of the blocks' ratios with its distribution-free interval, made wider
-for what the machine may do another time (:data:`DRIFT`). Where two models are equally fast a
-block's ratio is as often above 1 as below, whatever else the machine does: the interval misses the
-truth in at most 5 % of tries then, with no assumption about the load.
+changing from round to round and from block to block. A block gives one ratio: of the quartiles of
+both models' times. What is reported is the median of the blocks' ratios with its distribution-free
+interval, made wider for what the machine may do another time (:data:`DRIFT`). Where two models are
+equally fast a block's ratio is as often above 1 as below, whatever else the machine does: the
+interval misses the truth in at most 5 % of tries then, with no assumption about the load.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import time
 from collections.abc import Generator, Sequence
@@ -85,22 +86,25 @@ def rounds_for(pace: float, seconds: float) -> int:
 def turns(
     pair: tuple[Opener, Opener], seconds: float, reopen: bool
 ) -> Generator[tuple[float, float], None, None]:
-    """:func:`blocks` of two prepared models; what is slow to open is opened once."""
+    """:func:`blocks` of two prepared models; what is slow to open is opened once.
+
+    Which one is opened first changes from block to block: in eager mode the first of two equal
+    ResNet-20 was slower by 0.2 % (standard error 0.06 %).
+    """
     draw = np.random.default_rng(0)
-    places: list[tuple[list[bytearray], Sample]] = []
+    places: dict[int, tuple[list[bytearray], Sample]] = {}
     rounds = 0
-    while True:
+    for order in itertools.cycle(((0, 1), (1, 0))):
         if not places or reopen:
             start = time.perf_counter()
-            places = [(holes(draw), open_model()) for open_model in pair]
+            places = {i: (holes(draw), pair[i]()) for i in order}
             reopen = reopen and time.perf_counter() - start <= seconds / FEWEST
-            opened = [sample for _, sample in places]
-            pace = min(wall(opened[0]) + wall(opened[1]) for _ in range(WARM_UP))
+            pace = min(sum(wall(places[i][1]) for i in order) for _ in range(WARM_UP))
             rounds = rounds or rounds_for(pace, seconds)
         times = np.empty((rounds, 2))
         for r in range(rounds):
-            for i in (0, 1) if r % 2 else (1, 0):
-                times[r, i] = opened[i]()
+            for i in order if r % 2 else order[::-1]:
+                times[r, i] = places[i][1]()
         first, second = np.quantile(times, QUANTILE, axis=0)
         yield float(first), float(second)
 
