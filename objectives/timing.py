@@ -43,11 +43,11 @@ LEVEL = 0.98
 enough, which costs up to 3 %: 95 % are left."""
 
 
-DRIFT = 0.02
+DRIFT = 0.04
 """Of the logarithm of a ratio, two standard deviations of what a machine in another state makes of
-it. Of 40 narrowed ResNet-20 in onnxruntime, confirmed twice while other processes came and went,
-ratios around 0.3 differed by a standard deviation of 0.9 %, and around 0.6 of 0.5 %, beyond what
-their blocks told. Equal models stay equal in every state."""
+it. Of 40 narrowed ResNet-20 in eager mode, confirmed twice on a host whose other guests came and
+went, ratios around 0.5 differed by standard deviations of 0.5 to 2 % from one time to the other; in
+onnxruntime half of that would do. Equal models stay equal in every state."""
 
 
 def blocks(
