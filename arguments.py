@@ -137,7 +137,11 @@ request_options = stacked(
         "weights, '2:4' all but 2 of 4 neighbours, '4x1' blocks of weights; several by commas.",
     ),
     click.option("--criterion", type=names, help="What ranks the units. [activation; weights: l1]"),
-    click.option("--allocation", type=names, help="How the global density is split. [all]"),
+    click.option(
+        "--allocation",
+        type=names,
+        help="How the global density is split. [all, 'dp' where channels of trained plans go]",
+    ),
     click.option(
         "--space",
         default="auto",

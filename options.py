@@ -130,14 +130,21 @@ def by_lanes(given: Mapping[str, Any]) -> bool:
 
 
 def space_from(given: Mapping[str, Any]) -> SpaceOptions:
-    """What may vary; one list of criteria or allocations serves all granularities."""
+    """What may vary; one list of criteria or allocations serves all granularities.
+
+    Where plans are trained, sensitivities split channels too: beside training they cost little, and
+    after it their splits do best.
+    """
     default = SpaceOptions()
     granularities = tuple(given.get("granularity", default.granularities))
     criteria, allocations = given.get("criterion"), given.get("allocation")
+    bases = dict(default.allocations)
+    if given.get("max_epochs", 0) > 0:
+        bases["channel"] = (*bases["channel"], "dp")
     return SpaceOptions(
         granularities=granularities,
         criteria={g: criteria or of_kind(default.criteria, g) for g in granularities},
-        allocations={g: allocations or of_kind(default.allocations, g) for g in granularities},
+        allocations={g: allocations or of_kind(bases, g) for g in granularities},
         kind=given.get("space", default.kind),
         budget=given.get("budget", default.budget),
         min_density=given.get("min_density", default.min_density),

@@ -9,21 +9,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.interpolate import PchipInterpolator
 from torch import nn
 
 from ..objectives.modes import measuring
 from ..task import batch_size, forward
-from .calibration import Calibration
+from .calibration import Calibration, take
 from .cost import CostModel, Floats
 from .dense import Dense
 from .plan import PruningPlan, Recovery
 from .prune import apply_plan
 
-LEVELS = (1.0, 0.7, 0.5, 0.35, 0.2, 0.1, 0.05, 0.02)
-"""Densities that every group is tried at; widths below one unit are left out."""
+LEVELS = (1.0, 0.5, 0.2, 0.05)
+"""Densities that every group is tried at, but for the first. On ResNet-20 splits from the last
+three were as good as from fourteen, at 15 to 75 % of the multiply-accumulates."""
+SAMPLES = 256
+"""Of the calibration data, that a thinned model is fitted to and measured on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +64,8 @@ def measure_profile(
     """
     groups = dense.units(granularity)
     start = time.perf_counter()
+    few = tuple(take(dense.calibration.batches, SAMPLES))
+    dense = replace(dense, calibration=replace(dense.calibration, batches=few))
     base = mean_loss(dense.model, dense.calibration)
     rise = np.zeros((len(groups), len(LEVELS)))
     for g, group in enumerate(groups):
@@ -114,6 +120,10 @@ class Tabulated:
 
 POSITIONS = 256
 REFINEMENTS = 4
+FINE = np.geomspace(0.02, 1.0, 64)[::-1]
+"""Densities that a path chooses from, falling."""
+RESOLVED = 0.1
+"""Share of the largest rise of a typical group below which rises are not told apart."""
 
 
 def additive_path(profile: Profile, cost: CostModel, budget: str) -> Tabulated:
@@ -125,30 +135,47 @@ def additive_path(profile: Profile, cost: CostModel, budget: str) -> Tabulated:
     3.2). What a unit costs depends on the widths of its neighbours, so prices are taken at the
     widths of the answer, by a few rounds.
     """
-    fine = np.geomspace(profile.densities[-1], 1.0, 64)[::-1]
-    curves = np.array([hull(profile.densities, rise, fine) for rise in profile.rise])
+    curves = np.array([hull(FINE, rise) for rise in smooth(profile)])
     largest = float(np.max(curves)) or 1.0
     rows = [np.ones(len(curves))]
     for price in np.geomspace(largest * 1e-7, largest * 1e3, POSITIONS):
         row = rows[-1]
         for _ in range(REFINEMENTS):
             slopes = marginal_costs(cost, row, budget)
-            row = fine[np.argmin(curves + price * slopes[:, None] * fine, axis=1)]
+            row = FINE[np.argmin(curves + price * slopes[:, None] * FINE, axis=1)]
         rows.append(np.minimum(row, rows[-1]))
     rows.append(np.minimum(rows[-1], 1e-9))
     return Tabulated(np.array(rows[::-1]))
 
 
-def hull(densities: Floats, rise: Floats, fine: Floats) -> Floats:
-    """The lower convex hull of a falling curve, read at the densities ``fine``."""
+def smooth(profile: Profile) -> Floats:
+    """Rises at the densities :data:`FINE`, (G, 64), through those that were measured.
+
+    Monotone cubics of the logarithm of the rise over that of the density (Fritsch and Carlson
+    1980), straight on below the lowest level: a power law, as losses of thinned layers nearly are.
+    """
+    x = np.log(profile.densities[::-1])
+    known = np.minimum(profile.rise, 1e6)
+    largest = known.max(axis=1)
+    least = RESOLVED * float(np.median(largest[largest > 0])) if largest.any() else 1.0
+    y = np.log(known + least)[:, ::-1]
+    within = PchipInterpolator(x, y, axis=1)(np.maximum(np.log(FINE), x[0]))
+    slope = np.minimum(0.0, (y[:, 1] - y[:, 0]) / (x[1] - x[0]))
+    below = np.minimum(0.0, np.log(FINE) - x[0])
+    read: Floats = np.exp(within + slope[:, None] * below) - least
+    return np.maximum(read, 0.0)
+
+
+def hull(densities: Floats, rise: Floats) -> Floats:
+    """The lower convex hull of a falling curve, at the same densities."""
     order = np.argsort(densities)
-    xs, ys = densities[order], np.minimum(rise[order], 1e6)
+    xs, ys = densities[order], rise[order]
     kept: list[int] = []
     for i in range(len(xs)):
         while len(kept) > 1 and is_above(xs, ys, kept[-2], kept[-1], i):
             kept.pop()
         kept.append(i)
-    read: Floats = np.interp(fine, xs[kept], ys[kept])
+    read: Floats = np.interp(densities, xs[kept], ys[kept])
     return read
 
 

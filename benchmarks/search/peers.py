@@ -9,13 +9,13 @@ dense multiply-accumulates of convolutions and linear layers, counted alike on e
 - All score models on the same 1,000 validation samples, and may score as many: FastNAS tries every
   width of every layer alone, which sets the number; Torch-Pruning cuts by a global ranking, in up
   to as many ways (importance, largest ratio of a layer, by kind of layer), of which the best at
-  each budget counts; the default shares them among a study per budget. Beside it the same with
-  one-layer sensitivities as a further base allocation (``--allocation`` with ``dp``), for which 84
-  more models are scored, on training samples and once for all budgets.
+  each budget counts; the default shares them among a study per budget, less the models scored for
+  its one-layer sensitivities, once for all budgets and on training samples.
 - BatchNorm is re-estimated on the same 256 training samples, for all.
-- The same fine-tuning for all, in bfloat16. The others have one model each; of the default's
-  evaluations four per budget are trained plans, in the order of promotion, and the one that is best
-  on the samples of the search counts. What the first of them alone came to is printed too.
+- The same fine-tuning for all, with the dense model as teacher, in bfloat16. The others have one
+  model each; of the default's evaluations four per budget are trained plans, in the order of
+  promotion, and the one that is best on the samples of the search counts. What the first of them
+  alone came to is printed too.
 - Printed is accuracy on the other 4,000 validation samples, before and after.
 """
 
@@ -43,6 +43,9 @@ from hierprune.data.rows import Rows
 from hierprune.objectives.base import measure_quality
 from hierprune.objectives.constraint import Constraint
 from hierprune.pruners.calibration import Calibration
+from hierprune.pruners.distil import Distillation
+from hierprune.pruners.precision import forward_in
+from hierprune.pruners.profile import LEVELS
 from hierprune.pruners.prune import apply_plan
 from hierprune.pruners.recalibrate import recalibrate
 from hierprune.pruners.training import train
@@ -205,20 +208,21 @@ def plain(model: nn.Module) -> nn.Module:
     return made
 
 
-def ours(ready: Arena, name: str, seed: int, evaluations: int, folder: Path) -> Candidates:
+def ours(ready: Arena, seed: int, evaluations: int, folder: Path) -> Candidates:
     """Of a study per budget: its best model, and the models of the plans that it would train.
 
     The studies share the evaluations; their only objective is accuracy, the budget a constraint.
     The first model is in the better of its two reconstructions, as a study hands it over, the
     others as a rung of training starts from them.
     """
-    trials, found = evaluations // len(BUDGETS) - TRAINED, {}
+    left, found = evaluations - len(ready.cost.names) * (len(LEVELS) - 1), {}
+    trials = left // len(BUDGETS) - TRAINED
     for budget in BUDGETS:
         bound = Constraint.parse(f"macs <= {budget:g}")
         goal = replace(ready.goal, axes=ready.goal.axes[:1], constraints=(bound,))
         asked = replace(ready, goal=goal)
-        entry = replace(ENTRIES[name], trials=trials)
-        file = folder / f"{name}-{budget:g}-{seed}.jsonl"
+        entry = replace(ENTRIES["with-sensitivities"], trials=trials)
+        file = folder / f"default-{budget:g}-{seed}.jsonl"
         play(asked, entry, seed, file, trials)
         space = asked.space(entry.kind, entry.sensitivities)
         done = [Finished(i, row["values"]) for i, row in enumerate(rows(file))]
@@ -249,7 +253,8 @@ def scores(
     for budget, models in found.items():
         first = models[0]
         before = [macs(first, fresh), measure_quality(first, fresh, "val")["accuracy"].value]
-        trained = [tuned(m, fresh, given, seed) for m in models[1:] or models]
+        teacher = Distillation(ready.dense.model, given.distil, forward_in("bfloat16"))
+        trained = [tuned(m, fresh, teacher, given, seed) for m in models[1:] or models]
         best = max(trained, key=lambda m: merit(m, ready.task))
         accuracies = [measure_quality(m, fresh, "val")["accuracy"].value for m in trained]
         after = [macs(best, fresh), accuracies[trained.index(best)], *accuracies]
@@ -263,11 +268,13 @@ def merit(model: nn.Module, task: Task) -> tuple[float, float]:
     return found["accuracy"].value, -found["loss"].value
 
 
-def tuned(model: nn.Module, task: Task, given: argparse.Namespace, seed: int) -> nn.Module:
+def tuned(
+    model: nn.Module, task: Task, teacher: Distillation, given: argparse.Namespace, seed: int
+) -> nn.Module:
     """A fine-tuned copy."""
-    trained = copy.deepcopy(model)
-    train(trained, task, given.epochs, lr=given.lr, seed=seed, precision="bfloat16")
-    return trained.eval()
+    made, run = copy.deepcopy(model), given.epochs
+    train(made, task, run, lr=given.lr, seed=seed, distillation=teacher, precision="bfloat16")
+    return made.eval()
 
 
 def alone(found: Found) -> Candidates:
@@ -322,7 +329,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--epochs", type=float, default=1.0)
-    parser.add_argument("--lr", type=float, default=3e-3)
+    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--distil", type=float, default=0.5)
     parser.add_argument("--out", type=Path, default=Path("runs/bench-search/peers"))
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -342,14 +350,14 @@ def main() -> None:
     methods: dict[str, Callable[[int], Candidates]] = {
         "FastNAS": lambda _: alone(peer["models"]),
         "Torch-Pruning": lambda _: alone(other["models"]),
-    } | {
-        name: lambda seed, name=name: ours(ready, name, seed, count, given.out)
-        for name in ("default", "with-sensitivities")
+        "default": lambda seed: ours(ready, seed, count, given.out),
     }
     told: dict[str, list[Any]] = {method: [] for method in methods}
     for seed in given.seeds:
         for method, find in methods.items():
-            file = given.out / f"{method}-{given.epochs:g}-{given.lr:g}-{seed}.json"
+            file = (
+                given.out / f"{method}-{given.epochs:g}-{given.lr:g}-{given.distil:g}-{seed}.json"
+            )
             found = once(file, lambda f=find, s=seed: scores(f(s), ready, fresh, given, s))
             told[method].append(found)
     whole_score = measure_quality(ready.dense.model, fresh, "val")["accuracy"].value

@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from torch import nn
 
 from hierprune.pruners.allocation import fit
@@ -10,7 +13,15 @@ from hierprune.pruners.calibration import Calibration, input_statistics
 from hierprune.pruners.cost import CostModel
 from hierprune.pruners.dense import Dense
 from hierprune.pruners.plan import Recovery
-from hierprune.pruners.profile import LEVELS, Profile, additive_path, hull, measure_profile
+from hierprune.pruners.profile import (
+    FINE,
+    LEVELS,
+    Profile,
+    additive_path,
+    hull,
+    measure_profile,
+    smooth,
+)
 from hierprune.pruners.trace import build_tree
 
 
@@ -31,10 +42,10 @@ def dense():
 
 def test_a_group_of_spare_units_is_found_insensitive(dense):
     profile = measure_profile(dense, "channel", "activation", Recovery())
-    quarter = int(np.argmin(np.abs(profile.densities - 0.35)))
+    half = int(np.argmin(np.abs(profile.densities - 0.5)))
     assert profile.rise.shape == (2, len(LEVELS))
-    assert profile.rise[0, quarter] < 1e-4
-    assert profile.rise[1, quarter] > profile.rise[0, quarter]
+    assert profile.rise[0, half] < 1e-4
+    assert profile.rise[1, half] > profile.rise[0, half]
     assert (np.diff(profile.rise, axis=1) >= 0).all()
 
 
@@ -49,13 +60,41 @@ def test_the_path_takes_from_what_does_not_hurt_first(dense):
     assert first < second
 
 
-def test_hulls_are_convex_and_below_the_curve():
-    densities = np.array([1.0, 0.7, 0.5, 0.2, 0.1])
-    rise = np.array([0.0, 0.5, 0.1, 0.9, 1.0])
-    fine = np.linspace(0.1, 1.0, 91)
-    read = hull(densities, rise, fine)
+@given(arrays(float, 40, elements=st.floats(0, 100)))
+def test_hulls_are_convex_and_below_the_curve(rise):
+    densities = np.linspace(1.0, 0.1, 40)
+    read = hull(densities, rise)
     assert (np.diff(read, 2) >= -1e-9).all()
-    assert (np.interp(densities[::-1], fine, read) <= rise[::-1] + 1e-6).all()
+    assert (read <= rise + 1e-9).all()
+    assert read[0] == rise[0]
+    assert read[-1] == rise[-1]
+
+
+@given(arrays(float, (3, len(LEVELS) - 1), elements=st.floats(0, 1e5)))
+def test_smooth_curves_go_through_what_was_measured_and_rise_as_density_falls(steps):
+    rise = np.concatenate([np.zeros((3, 1)), np.cumsum(steps, axis=1)], axis=1)
+    read = smooth(Profile(np.array(LEVELS), rise))
+    assert read.shape == (3, len(FINE))
+    assert np.isfinite(read).all()
+    room = 1e-6 * max(1.0, float(rise.max()))
+    assert (np.diff(read, axis=1) >= -room).all()
+    for place, density in enumerate(LEVELS):
+        above, below = np.flatnonzero(density <= FINE)[-1], np.flatnonzero(density >= FINE)[0]
+        assert (read[:, above] <= rise[:, place] + room).all()
+        assert (read[:, below] >= rise[:, place] - room).all()
+
+
+def test_below_what_was_measured_losses_go_on_rising_as_they_did():
+    profile = Profile(np.array(LEVELS), np.array([[0.0, *(0.1 / d**1.5 for d in LEVELS[1:])]]))
+    low = LEVELS[-1] > FINE
+    read = smooth(profile)[0, low]
+    assert (np.diff(read) > 0).all()
+    assert 2 < read[-1] / profile.rise[0, -1] < (LEVELS[-1] / FINE[-1]) ** 1.5
+
+
+def test_losses_that_are_not_finite_are_as_bad_as_can_be():
+    rise = np.array([[0.0, 0.1, np.inf, np.inf], [0.0, 0.1, 0.2, 0.3]])[:, : len(LEVELS)]
+    assert np.isfinite(smooth(Profile(np.array(LEVELS), rise))).all()
 
 
 def test_flat_curves_give_a_path_all_the_same():
