@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..objectives.constraint import Constraint
 from .front import Axis
@@ -20,19 +20,33 @@ class Goal:
         axes: the objectives, in order.
         constraints: that the picked model should satisfy.
         dense: everything measured on the dense model, by name.
-        qualities: names among ``dense`` that training can improve; the others are costs.
+        qualities: values of guessing, by the names among ``dense`` that training can improve; the
+            others are costs.
     """
 
     axes: tuple[Axis, ...]
     constraints: tuple[Constraint, ...]
     dense: Mapping[str, float]
-    qualities: frozenset[str]
+    qualities: Mapping[str, float]
 
     @property
     def quality(self) -> Axis:
         """The first objective that training can improve; without one, the loss."""
         found = [a for a in self.axes if a.guess is not None]
         return found[0] if found else Axis("loss", "minimize", self.dense["loss"])
+
+    @property
+    def sought(self) -> Goal:
+        """What plans are compared by while searching: where accuracy is all, by their loss.
+
+        Such plans cost about the same, so that accuracies differ by less than their noise. Of 12
+        ResNet-20 at three quarters of the multiply-accumulates the most accurate on 1,000 samples
+        had 0.911 on 4,000 others, the one of the least loss 0.918.
+        """
+        if [axis.name for axis in self.axes] != ["accuracy"] or "loss" not in self.qualities:
+            return self
+        loss = Axis("loss", "minimize", self.dense["loss"], self.qualities["loss"])
+        return replace(self, axes=(loss,))
 
     def violation(self, values: Mapping[str, float], *, costs_only: bool = False) -> float:
         """Sum of the constraints' violations, 0 when all hold."""

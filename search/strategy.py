@@ -166,9 +166,10 @@ class Proposer:
     def __post_init__(self) -> None:
         """Start with an empty mirror."""
         self._mirror = Mirror(self.goal)
-        self._choose = self.strategy.chooser(self.space, self.goal, self.rungs.n_trials)
+        sought = self.goal.sought
+        self._choose = self.strategy.chooser(self.space, sought, self.rungs.n_trials)
         self._read = Reader()
-        self._promote = Promoter(self.goal, self.rungs, self.recipes, self.seed)
+        self._promote = Promoter(sought, self.rungs, self.recipes, self.seed)
 
     def __call__(self, trials: Sequence[FrozenTrial], fresh: bool) -> Proposal | None:
         """A new plan while the budget lasts, then promotions; None when nothing can start now."""

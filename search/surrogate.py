@@ -16,6 +16,8 @@ from .front import Floats
 
 SAMPLES = 1024
 """Points of the objective space that gains are counted at."""
+BETTER = 0.1
+"""How far beyond a front that does better than dense there is still something to gain."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,15 @@ def expected_gain(beliefs: Sequence[Belief], front: Floats, random: np.random.Ge
 
 
 def open_points(front: Floats, axes: int, random: np.random.Generator) -> Floats:
-    """Points below the reference that no member of the front dominates, shape (<= SAMPLES, m)."""
+    """Points below the reference that no member of the front dominates, shape (<= SAMPLES, m).
+
+    They go down to 0, the dense model's quality, and to :data:`BETTER` below what does better.
+    """
+    best = front.min(axis=0, initial=1.0)
+    low = np.where(best <= 0, best - BETTER, 0.0)[:, None]
     found: list[Floats] = []
     for _ in range(8):
-        drawn = random.random((axes, 4 * SAMPLES))
+        drawn = low + (1 - low) * random.random((axes, 4 * SAMPLES))
         beaten = [c[:, None] <= v for c, v in zip(front.T, drawn, strict=True)]  # (F, N) each
         found.append(drawn.T[~np.logical_and.reduce(beaten).any(axis=0)])
         if sum(map(len, found)) >= SAMPLES:

@@ -10,12 +10,15 @@ from typing import Any
 
 from ..search.front import coordinates, non_dominated, spread_order
 from ..search.history import Record, current
+from ..search.rungs import Finished, promotable
 from ..whole import write_whole
 from .run_record import RunRecord
 
 FILE = "rescored.json"
 MEMBERS = 100
 """Models of a front that are scored anew; of a larger front as many, well spread."""
+CONTENDERS = 10
+"""Models that are, where a single quality leaves a front of one."""
 Intervals = Mapping[str, tuple[float, float]]
 
 
@@ -94,7 +97,11 @@ def score_of(data: Mapping[str, Any]) -> Score:
 
 
 def members(asked: RunRecord, records: Sequence[Record]) -> list[int]:
-    """Numbers of the trials that deserve it: the front, and that of those that are allowed."""
+    """Numbers of the trials that deserve it: the front, and that of those that are allowed.
+
+    Where a quality is all that is asked, the next best ones too, since the first owes more than
+    they do to the samples that chose it.
+    """
     goal, records = asked.goal(), current(records)
     allowed = [r for r in records if goal.violation(r.values) <= 0]
     found: dict[int, None] = {}
@@ -103,6 +110,9 @@ def members(asked: RunRecord, records: Sequence[Record]) -> list[int]:
         front = [r for r, keep in zip(some, non_dominated(points), strict=True) if keep]
         points = coordinates(goal.axes, [r.values for r in front])
         found |= dict.fromkeys(front[i].number for i in spread_order(points)[:MEMBERS])
+    if len(goal.axes) == 1 and goal.axes[0].name in goal.qualities:
+        best = promotable([Finished(r.number, r.values) for r in records], goal.sought)
+        found |= dict.fromkeys(best[:CONTENDERS])
     return sorted(found)
 
 

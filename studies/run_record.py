@@ -142,7 +142,7 @@ class RunRecord:
             for o in self.objectives
         )
         constraints = tuple(Constraint.parse(text) for text in self.where)
-        return Goal(axes, constraints, dense.values, frozenset(dense.guess))
+        return Goal(axes, constraints, dense.values, dense.guess)
 
     def stopping(self) -> Stopping:
         """What decides, trial by trial, whether the study ends early."""

@@ -14,8 +14,8 @@ dense multiply-accumulates of convolutions and linear layers, counted alike on e
 - BatchNorm is re-estimated on the same 256 training samples, for all.
 - The same fine-tuning for all, with the dense model as teacher, in bfloat16. The others have one
   model each; of the default's evaluations four per budget are trained plans, in the order of
-  promotion, and the one that is best on the samples of the search counts. What the first of them
-  alone came to is printed too.
+  promotion, and the one of the least loss on the samples of the search counts. What the first of
+  them alone came to is printed too.
 - Printed is accuracy on the other 4,000 validation samples, before and after.
 """
 
@@ -27,6 +27,7 @@ import importlib
 import io
 import itertools
 import json
+import math
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
@@ -49,6 +50,7 @@ from hierprune.pruners.profile import LEVELS
 from hierprune.pruners.prune import apply_plan
 from hierprune.pruners.recalibrate import recalibrate
 from hierprune.pruners.training import train
+from hierprune.search.front import Axis
 from hierprune.search.rungs import Finished, promotable
 from hierprune.studies.rescore import SAMPLES, sequential_form
 from hierprune.studies.source import TaskSource
@@ -65,6 +67,8 @@ TRAINED = 4
 """Of the default's evaluations per budget, those that are of trained plans."""
 STEPS = 100
 """Of Torch-Pruning's global ranking, from nothing to everything."""
+GUESSING = math.log(10)
+"""Loss of even odds for every class."""
 Found = Mapping[float, nn.Module]
 """A model by budget."""
 Candidates = Mapping[float, Sequence[nn.Module]]
@@ -211,15 +215,16 @@ def plain(model: nn.Module) -> nn.Module:
 def ours(ready: Arena, seed: int, evaluations: int, folder: Path) -> Candidates:
     """Of a study per budget: its best model, and the models of the plans that it would train.
 
-    The studies share the evaluations; their only objective is accuracy, the budget a constraint.
+    The studies share the evaluations; their only objective is the loss, the budget a constraint.
     The first model is in the better of its two reconstructions, as a study hands it over, the
     others as a rung of training starts from them.
     """
     left, found = evaluations - len(ready.cost.names) * (len(LEVELS) - 1), {}
     trials = left // len(BUDGETS) - TRAINED
+    loss = Axis("loss", "minimize", ready.goal.dense["loss"], GUESSING)
     for budget in BUDGETS:
         bound = Constraint.parse(f"macs <= {budget:g}")
-        goal = replace(ready.goal, axes=ready.goal.axes[:1], constraints=(bound,))
+        goal = replace(ready.goal, axes=(loss,), constraints=(bound,))
         asked = replace(ready, goal=goal)
         entry = replace(ENTRIES["with-sensitivities"], trials=trials)
         file = folder / f"default-{budget:g}-{seed}.jsonl"
@@ -255,17 +260,11 @@ def scores(
         before = [macs(first, fresh), measure_quality(first, fresh, "val")["accuracy"].value]
         teacher = Distillation(ready.dense.model, given.distil, forward_in("bfloat16"))
         trained = [tuned(m, fresh, teacher, given, seed) for m in models[1:] or models]
-        best = max(trained, key=lambda m: merit(m, ready.task))
+        best = min(trained, key=lambda m: measure_quality(m, ready.task, "val")["loss"].value)
         accuracies = [measure_quality(m, fresh, "val")["accuracy"].value for m in trained]
         after = [macs(best, fresh), accuracies[trained.index(best)], *accuracies]
         told[f"{budget:g}"] = [*before, *after]
     return told
-
-
-def merit(model: nn.Module, task: Task) -> tuple[float, float]:
-    """Accuracy, then loss: larger is better."""
-    found = measure_quality(model, task, "val")
-    return found["accuracy"].value, -found["loss"].value
 
 
 def tuned(

@@ -138,7 +138,7 @@ def arena(name: str, cache: Path, *, sensitivities: bool = False) -> Arena:
         Axis(metric, whole.metric(metric).direction, values[metric], guess[metric]),
         Axis(setting.budget, "minimize", 1.0),
     )
-    goal = Goal(axes, (), values | {setting.budget: 1.0}, frozenset(guess))
+    goal = Goal(axes, (), values | {setting.budget: 1.0}, guess)
     return Arena(setting, task, small, options, found, goal, charge)
 
 

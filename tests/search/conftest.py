@@ -21,7 +21,7 @@ from hierprune.search.space import Landscape, SearchSpace, SpaceOptions
 from hierprune.search.strategy import Proposer, strategy
 
 WIDTHS = (16, 24, 32, 8)
-DENSE = {"accuracy": 0.9, "params": 1.0, "macs": 1.0}
+DENSE = {"accuracy": 0.9, "loss": 0.1, "params": 1.0, "macs": 1.0}
 
 
 def tree() -> ModelTree:
@@ -71,7 +71,7 @@ def make_goal(*constraints: str) -> Goal:
         Axis("params", "minimize", DENSE["params"]),
     )
     rules = tuple(Constraint.parse(text) for text in constraints)
-    return Goal(axes, rules, DENSE, frozenset({"accuracy"}))
+    return Goal(axes, rules, DENSE, {"accuracy": 0.1, "loss": 2.3})
 
 
 def make_proposer(

@@ -37,3 +37,14 @@ def test_bounds_on_an_exact_cost_say_where_to_look(toy: ModuleType) -> None:
     only_quality = replace(goal, axes=goal.axes[:1])
     assert only_quality.bounds("params") == pytest.approx((0.285, 0.3))
     assert only_quality.bounds("macs") == (0.0, 1.0)
+
+
+def test_where_accuracy_is_all_plans_are_compared_by_their_loss(toy: ModuleType) -> None:
+    goal = toy.make_goal("params <= 0.5")
+    only = replace(goal, axes=goal.axes[:1])
+    (axis,) = only.sought.axes
+    assert (axis.name, axis(goal.dense["loss"]), axis(2.3)) == ("loss", 0.0, 1.0)
+    assert only.sought.bounds("params") == only.bounds("params")
+    assert only.sought.constraints == only.constraints
+    assert goal.sought == goal
+    assert replace(only, qualities={"accuracy": 0.1}).sought.axes == only.axes

@@ -1,6 +1,7 @@
 """The proposer: a function of the history, warm first, promotions last."""
 
 import random
+from dataclasses import replace
 from types import ModuleType
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from optuna.trial import FrozenTrial, TrialState
 
 from hierprune.errors import UsageError
+from hierprune.search.front import Axis
 from hierprune.search.history import read
 from hierprune.search.proposal import Proposal
 from hierprune.search.rungs import Rungs
@@ -167,3 +169,23 @@ def test_one_base_alone_is_enough(toy: ModuleType) -> None:
     history = toy.play(toy.make_proposer(20, 0.0, "default", allocations=one), 20)
     assert len(history) == 20
     assert toy.play(toy.make_proposer(8, 0.0, "default", kind="flat"), 8)[-1].params
+
+
+def test_a_study_of_accuracy_alone_goes_where_the_loss_falls(toy: ModuleType) -> None:
+    def found(objective: str) -> list[dict[str, object]]:
+        proposer = toy.make_proposer(12, 0.0, "default", "params <= 0.5", kind="hierarchical")
+        axis = {
+            "accuracy": Axis("accuracy", "maximize", 0.9, 0.1),
+            "loss": Axis("loss", "minimize", 0.1, 2.3),
+        }[objective]
+        goal = replace(proposer.goal, axes=(axis,))
+        history: list[FrozenTrial] = []
+        proposer = replace(proposer, goal=goal)
+        while len(history) < 12:
+            proposal = proposer(history, True)
+            wide = proposal.plan.density["0"]
+            values = {**toy.score(proposal), "accuracy": 0.5 + wide / 10, "loss": 1 - wide}
+            history.append(toy.told(proposal, len(history), values))
+        return [dict(t.params) for t in history]
+
+    assert found("accuracy") == found("loss")

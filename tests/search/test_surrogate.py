@@ -49,3 +49,11 @@ def test_the_model_knows_what_it_saw_and_doubts_what_it_did_not() -> None:
     assert np.abs(near.mean - y).max() < 0.05
     assert near.std.max() < 0.1 * far.std.min()
     assert np.allclose(far.mean, y.mean(), atol=0.1)
+
+
+def test_there_is_something_to_gain_beyond_the_quality_of_the_dense_model() -> None:
+    belief = Belief(np.array([-0.02, -0.01, 0.3]), np.full(3, 0.01))
+    gain = expected_gain([belief], np.array([[0.0]]), np.random.default_rng(0))
+    assert gain[0] > gain[1] > gain[2] >= 0
+    nothing = np.empty((0, 2))
+    assert (open_points(nothing, 2, np.random.default_rng(0)) >= 0).all()

@@ -11,7 +11,7 @@ from hierprune.objectives.base import measure_quality
 from hierprune.objectives.latency import inputs_of
 from hierprune.search.front import coordinates, hypervolume
 from hierprune.search.history import Record
-from hierprune.studies import holdback
+from hierprune.studies import holdback, rescored
 from hierprune.studies.report.page import write_report
 from hierprune.studies.report.progress_figure import progress_figures
 from hierprune.studies.report.view import View
@@ -64,6 +64,22 @@ def test_the_search_goes_on_as_it_began(study: Study) -> None:
     assert {r.number: r.values for r in again.searched() if r.number in before} == before
     assert again.scored_on == "held back"
     assert set(members(again.asked, again.searched())) <= set(again.rescoring.trials)
+
+
+def test_of_one_quality_the_next_best_are_scored_too(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(holdback, "ENOUGH", 100)
+    monkeypatch.setattr(rescored, "CONTENDERS", 3)
+    study = hierprune.launch(
+        "stripes.py:task", "r", trials=8, objectives="accuracy", where="macs <= 0.6", workers=0
+    )
+    searched = sorted(study.searched(), key=lambda r: r.values["loss"])
+    allowed = [r.number for r in searched if r.values["macs"] <= 0.6]
+    assert set(allowed[:3]) <= set(study.rescoring.trials)
+    assert len(study.rescoring.trials) < len(searched)
+    best = max(study.rescoring.trials.values(), key=lambda score: score.values["accuracy"])
+    assert study.pick(prefer="accuracy").values["accuracy"] == best.values["accuracy"]
 
 
 def test_a_model_off_the_front_is_scored_when_it_is_wanted(study: Study) -> None:
