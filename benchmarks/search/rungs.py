@@ -2,12 +2,12 @@
 
     python -m hierprune.benchmarks.search.rungs CONTEST [--plans 40] [--epochs 1] [--seeds 0 1 2]
 
-The default proposes plans of a contest, all of them are fine-tuned for so many epochs, and the rule
-of a study then says which of them would have gone up. Printed is the hypervolume of a study in
-which only these were (every plan counted on the highest rung it reached), over that with all of
-them tuned, and the share of the epochs; then the same with other shares of the plans going up, in
-the same order. Training is in bfloat16. It goes on where it was stopped; fewer than four epochs, so
-that there is one rung.
+The default proposes plans of a contest, as it does where plans are trained; all of them are
+fine-tuned for so many epochs, and the rule of a study then says which of them would have gone up.
+Printed is the hypervolume of a study in which only these were (every plan counted on the highest
+rung it reached), over that with all of them tuned, and the share of the epochs; then the same with
+other shares of the plans going up, in the same order. Training is in bfloat16. It goes on where it
+was stopped; fewer than four epochs, so that there is one rung.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def compared(
     ready: Arena, seed: int, given: argparse.Namespace, folder: Path
 ) -> Iterator[list[float]]:
     """Share of the epochs and of the hypervolume: as a study does it, then by share going up."""
-    entry = replace(ENTRIES["default"], trials=given.plans)
+    entry = replace(ENTRIES["with-sensitivities"], trials=given.plans)
     file = folder / f"plans-{seed}.jsonl"
     play(ready, entry, seed, file, given.plans)
     space = ready.space(entry.kind, entry.sensitivities)
@@ -137,7 +137,7 @@ def main() -> None:
     torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     folder = given.out / given.contest
-    ready = arena(given.contest, folder / "cache")
+    ready = arena(given.contest, folder / "cache", sensitivities=True)
     found = [list(compared(ready, seed, given, folder)) for seed in given.seeds]
     print(f"{given.contest}: {given.plans} plans, {given.epochs:g} epochs, {len(found)} seeds\n")
     print("| who is fine-tuned | epochs | hypervolume, mean | least |\n|---|---|---|---|")
