@@ -64,11 +64,19 @@ class Promoter:
     def deserving(
         self, below: Sequence[FrozenTrial], started: set[int | None]
     ) -> FrozenTrial | None:
-        """The best complete trial that has not gone up yet; equal plans go up once."""
+        """The best complete trial that has not gone up yet; equal plans go up once.
+
+        In a slice of cost the best of every base allocation goes first. The other plans were bent
+        to the score of this rung, which flatters them: at a quarter of ResNet-20's
+        multiply-accumulates, eight of them had 0.906 after an epoch, their base 0.910.
+        """
         by_number = {t.number: t for t in below if has_result(t)}
         gone_up = {digest(by_number[n]) for n in by_number if n in started}
         finished = [Finished(n, self._read(t).values) for n, t in by_number.items()]
-        for number in promotable(finished, self.goal):
+        order = promotable(finished, self.goal)
+        if len(self.goal.axes) == 1:
+            order = first_of_each(order, [base_of(by_number[n]) for n in order])
+        for number in order:
             if number not in started and digest(by_number[number]) not in gone_up:
                 return by_number[number]
         return None
@@ -113,6 +121,24 @@ class Promoter:
             before = axis(by_number[record.parent].values[axis.name])
             found.append(Tried(recipe_of(trial.params), before, after))
         return found
+
+
+def first_of_each(order: Sequence[int], bases: Sequence[str]) -> list[int]:
+    """The first of every base, then the others, both in order; ``""`` is no base.
+
+    >>> first_of_each([4, 7, 1, 3, 9], ["", "lamp", "lamp", "dp", ""])
+    [7, 3, 4, 1, 9]
+    """
+    firsts = {base: n for n, base in zip(reversed(order), reversed(bases), strict=True) if base}
+    return sorted(order, key=lambda n: n not in firsts.values())
+
+
+def base_of(trial: FrozenTrial) -> str:
+    """What the trial's plan is a point of; ``""`` where offsets bend it."""
+    plan = read(trial).plan
+    straight = trial.params.get(f"{plan['granularity']}.local") == "none"
+    names = ("granularity", "criterion", "allocation", "quantization")
+    return "/".join(str(plan.get(name)) for name in names) if straight else ""
 
 
 def digest(trial: FrozenTrial) -> str:

@@ -38,6 +38,7 @@ from typing import Any
 
 import optuna
 import torch
+from optuna.trial import FrozenTrial
 from torch import nn
 
 from hierprune.data.rows import Rows
@@ -51,12 +52,15 @@ from hierprune.pruners.prune import apply_plan
 from hierprune.pruners.recalibrate import recalibrate
 from hierprune.pruners.training import train
 from hierprune.search.front import Axis
-from hierprune.search.rungs import Finished, promotable
+from hierprune.search.goal import Goal
+from hierprune.search.history import read
+from hierprune.search.promotion import Promoter
+from hierprune.search.rungs import Finished, Rungs, promotable
 from hierprune.studies.rescore import SAMPLES, sequential_form
 from hierprune.studies.source import TaskSource
 from hierprune.task import Task
 
-from .contest import ENTRIES, play, rows
+from .contest import ENTRIES, play, rows, told
 from .tasks import SETTINGS, Arena, arena
 
 NAME = "resnet-channel"
@@ -220,21 +224,32 @@ def ours(ready: Arena, seed: int, evaluations: int, folder: Path) -> Candidates:
     others as a rung of training starts from them.
     """
     left, found = evaluations - len(ready.cost.names) * (len(LEVELS) - 1), {}
-    trials = left // len(BUDGETS) - TRAINED
+    count = left // len(BUDGETS) - TRAINED
     loss = Axis("loss", "minimize", ready.goal.dense["loss"], GUESSING)
     for budget in BUDGETS:
         bound = Constraint.parse(f"macs <= {budget:g}")
         goal = replace(ready.goal, axes=(loss,), constraints=(bound,))
         asked = replace(ready, goal=goal)
-        entry = replace(ENTRIES["with-sensitivities"], trials=trials)
+        entry = replace(ENTRIES["with-sensitivities"], trials=count)
         file = folder / f"default-{budget:g}-{seed}.jsonl"
-        play(asked, entry, seed, file, trials)
+        play(asked, entry, seed, file, count)
         space = asked.space(entry.kind, entry.sensitivities)
-        done = [Finished(i, row["values"]) for i, row in enumerate(rows(file))]
-        up = promotable(done, goal)[:TRAINED]
-        plans = [space.plan(rows(file)[i]["params"]) for i in up]
-        found[budget] = [finished(ready, plans[0]), *(apply_plan(ready.dense, p)[0] for p in plans)]
+        trials = [told(space, i, row) for i, row in enumerate(rows(file))]
+        best = promotable([Finished(t.number, read(t).values) for t in trials], goal)[0]
+        up = [space.plan(t.params) for t in promoted(goal, trials)]
+        first = finished(ready, space.plan(trials[best].params))
+        found[budget] = [first, *(apply_plan(ready.dense, plan)[0] for plan in up)]
     return found
+
+
+def promoted(goal: Goal, trials: Sequence[FrozenTrial]) -> Iterator[FrozenTrial]:
+    """The trials whose plans a study trains."""
+    promoter, up = Promoter(goal, Rungs(1.0, len(trials))), set[int | None]()
+    for _ in range(TRAINED):
+        chosen = promoter.deserving(trials, up)
+        assert chosen is not None
+        up.add(chosen.number)
+        yield chosen
 
 
 def finished(ready: Arena, plan: Any) -> nn.Module:
