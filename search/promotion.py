@@ -75,11 +75,20 @@ class Promoter:
         finished = [Finished(n, self._read(t).values) for n, t in by_number.items()]
         order = promotable(finished, self.goal)
         if len(self.goal.axes) == 1:
-            order = first_of_each(order, [base_of(by_number[n]) for n in order])
+            order = first_of_each(order, [self.base(by_number[n]) for n in order])
         for number in order:
             if number not in started and digest(by_number[number]) not in gone_up:
                 return by_number[number]
         return None
+
+    def base(self, trial: FrozenTrial) -> str:
+        """What the plan is a point of; ``""`` where offsets bend it or a cost is too high."""
+        record = self._read(trial)
+        straight = trial.params.get(f"{record.plan['granularity']}.local") == "none"
+        if not straight or self.goal.violation(record.values, costs_only=True) > 0:
+            return ""
+        names = ("granularity", "criterion", "allocation", "quantization")
+        return "/".join(str(record.plan.get(name)) for name in names)
 
     def promote(self, trial: FrozenTrial, rung: int) -> Proposal:
         """The same plan with the recovery of a rung."""
@@ -131,14 +140,6 @@ def first_of_each(order: Sequence[int], bases: Sequence[str]) -> list[int]:
     """
     firsts = {base: n for n, base in zip(reversed(order), reversed(bases), strict=True) if base}
     return sorted(order, key=lambda n: n not in firsts.values())
-
-
-def base_of(trial: FrozenTrial) -> str:
-    """What the trial's plan is a point of; ``""`` where offsets bend it."""
-    plan = read(trial).plan
-    straight = trial.params.get(f"{plan['granularity']}.local") == "none"
-    names = ("granularity", "criterion", "allocation", "quantization")
-    return "/".join(str(plan.get(name)) for name in names) if straight else ""
 
 
 def digest(trial: FrozenTrial) -> str:

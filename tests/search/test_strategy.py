@@ -189,3 +189,26 @@ def test_a_study_of_accuracy_alone_goes_where_the_loss_falls(toy: ModuleType) ->
         return [dict(t.params) for t in history]
 
     assert found("accuracy") == found("loss")
+
+
+def test_where_accuracy_is_all_every_base_goes_up_before_what_was_bent_to_the_score(
+    toy: ModuleType,
+) -> None:
+    proposer = toy.make_proposer(20, 1.0, "default", "macs <= 0.5", kind="hierarchical")
+    only = replace(proposer.goal, axes=proposer.goal.axes[:1])
+    proposer = replace(proposer, goal=only, rungs=Rungs(1.0, 20, share=0.4))
+    history: list[FrozenTrial] = []
+    while (proposal := proposer(history, len(history) < 20)) is not None:
+        values = toy.score(proposal)
+        if proposal.plan.allocation == "erk":
+            values["macs"] = 0.6  # measured: more than it may have
+        if proposal.params.get("channel.local") == "layer":
+            values["loss"] -= 0.05
+        history.append(toy.told(proposal, len(history), values))
+    up = [t for t in history if t.user_attrs["rung"] == 1]
+    parents = [history[t.user_attrs["parent"]] for t in up]
+    bases = [p.user_attrs["plan"]["allocation"] for p in parents[:3]]
+    assert sorted(bases) == ["global", "lamp", "uniform"]
+    assert {p.params["channel.local"] for p in parents[:3]} == {"none"}
+    assert {p.params["channel.local"] for p in parents[3:]} == {"layer"}
+    assert len(up) == 8
