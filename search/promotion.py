@@ -66,15 +66,17 @@ class Promoter:
     ) -> FrozenTrial | None:
         """The best complete trial that has not gone up yet; equal plans go up once.
 
-        In a slice of cost the best of every base allocation goes first. The other plans were bent
-        to the score of this rung, which flatters them: at a quarter of ResNet-20's
-        multiply-accumulates, eight of them had 0.906 after an epoch, their base 0.910.
+        Where a quality is all that is asked, the best of every base allocation goes to rung 1
+        first. The other plans were bent to the score of rung 0, which flatters them: at a quarter
+        of ResNet-20's multiply-accumulates, eight of them had 0.906 after an epoch, their base
+        0.910.
         """
         by_number = {t.number: t for t in below if has_result(t)}
         gone_up = {digest(by_number[n]) for n in by_number if n in started}
         finished = [Finished(n, self._read(t).values) for n, t in by_number.items()]
         order = promotable(finished, self.goal)
-        if len(self.goal.axes) == 1:
+        untrained = all(self._read(t).rung == 0 for t in below)
+        if untrained and [a.guess is not None for a in self.goal.axes] == [True]:
             order = first_of_each(order, [self.base(by_number[n]) for n in order])
         for number in order:
             if number not in started and digest(by_number[number]) not in gone_up:

@@ -212,3 +212,17 @@ def test_where_accuracy_is_all_every_base_goes_up_before_what_was_bent_to_the_sc
     assert {p.params["channel.local"] for p in parents[:3]} == {"none"}
     assert {p.params["channel.local"] for p in parents[3:]} == {"layer"}
     assert len(up) == 8
+
+
+def test_trained_plans_go_up_by_their_scores_alone(toy: ModuleType) -> None:
+    proposer = toy.make_proposer(20, 8.0, "default", "macs <= 0.5", kind="hierarchical")
+    only = replace(proposer.goal, axes=proposer.goal.axes[:1])
+    proposer = replace(proposer, goal=only, rungs=Rungs(8.0, 20, share=0.4))
+    history: list[FrozenTrial] = []
+    while (proposal := proposer(history, len(history) < 20)) is not None:
+        values = toy.score(proposal)
+        if proposal.params.get("channel.local") == "layer":
+            values["loss"] -= 0.05
+        history.append(toy.told(proposal, len(history), values))
+    up = [t for t in history if t.user_attrs["rung"] == 2]
+    assert [t.params["channel.local"] for t in up] == ["layer"] * len(up) != []
