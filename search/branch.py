@@ -17,6 +17,8 @@ from .space import OFFSET, SearchSpace
 
 ON_BASE = 0.75
 """Units of every group below which a split is the base allocation itself."""
+STEPS = 11
+"""Costs tried on the way down from the bound, since whole widths may come to more."""
 NARROW = 0.5
 """Where the lowest density is more than this part of the highest, all plans cost about the same."""
 FAR = 5.0
@@ -189,6 +191,16 @@ class Branch:
         """Whether widths (G,) are those of a base allocation, but for rounding."""
         gaps = np.abs(sigmoid(base) * self.cost.widths - widths)
         return self.space.options.kind == "global" or bool((gaps <= ON_BASE * self.cost.step).all())
+
+    def on_top(self, name: str) -> dict[str, Any]:
+        """The point of a base allocation that uses most of what its plan may cost."""
+        low, high = self.span
+        for share in np.linspace(high, low, STEPS):
+            found = self.on_road(name, float(share))
+            widths = self.cost.vector(self.space.plan(found).density)
+            if self.shares(widths[None])[0] <= high:
+                break
+        return found
 
     def on_road(self, name: str, share: float) -> dict[str, Any]:
         """The point of a base allocation that costs a share."""

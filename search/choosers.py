@@ -74,7 +74,8 @@ class Warm:
 class Grid:
     """Sweeps of all base allocations in turn, each in all quantisations, and nothing else.
 
-    Densities follow a low-discrepancy sequence, squared: more of them where plans are small.
+    Densities follow a low-discrepancy sequence, squared: more of them where plans are small. In a
+    slice of cost each allocation begins at its upper end: what may be used is.
     """
 
     space: SearchSpace
@@ -98,6 +99,8 @@ class Grid:
         rows = [self._branches[i : i + kinds] for i in range(0, len(self._branches), kinds)]
         bases = [(b, name) for row in rows for name in row[0].roads for b in row]
         branch, name = bases[index % len(bases)]
+        if branch.narrow and index < len(bases):
+            return branch.on_top(name)
         part = van_der_corput(index + 1) ** 2
         low, high = branch.span
         return branch.on_road(name, low + part * (high - low))

@@ -45,8 +45,10 @@ def test_one_good_model_is_sought_just_below_the_bound(toy: ModuleType, kind: st
     proposer = replace(proposer, goal=goal)
     history = toy.play(proposer, 16)
     shares = [1 - read(t).plan["ratio"] for t in history]
-    assert max(shares) <= 0.3
+    assert max(shares) <= 0.3 + 1e-9
     assert sum(share > 0.25 for share in shares) >= 12
+    if kind == "hierarchical":
+        assert min(shares[:4]) > 0.29
     assert len({str(read(t).plan["density"]) for t in history}) >= 14
 
 
