@@ -124,6 +124,7 @@ FINE = np.geomspace(0.02, 1.0, 64)[::-1]
 """Densities that a path chooses from, falling."""
 RESOLVED = 0.1
 """Share of the largest rise of a typical group below which rises are not told apart."""
+LEAST = 1e-9  # rise that is one, and no rounding
 
 
 def additive_path(profile: Profile, cost: CostModel, budget: str) -> Tabulated:
@@ -157,7 +158,8 @@ def smooth(profile: Profile) -> Floats:
     x = np.log(profile.densities[::-1])
     known = np.minimum(profile.rise, 1e6)
     largest = known.max(axis=1)
-    least = RESOLVED * float(np.median(largest[largest > 0])) if largest.any() else 1.0
+    rising = largest[largest > LEAST]
+    least = RESOLVED * float(np.median(rising)) if len(rising) else 1.0
     y = np.log(known + least)[:, ::-1]
     within = PchipInterpolator(x, y, axis=1)(np.maximum(np.log(FINE), x[0]))
     slope = np.minimum(0.0, (y[:, 1] - y[:, 0]) / (x[1] - x[0]))

@@ -84,6 +84,11 @@ def test_smooth_curves_go_through_what_was_measured_and_rise_as_density_falls(st
         assert (read[:, below] >= rise[:, place] - room).all()
 
 
+def test_rises_that_are_rounding_are_none():
+    rise = np.array([[0.0, 0.0, 0.0, 5e-324], [0.0, 0.0, 1e-300, 1e-12]])
+    assert np.isfinite(smooth(Profile(np.array(LEVELS), rise))).all()
+
+
 def test_below_what_was_measured_losses_go_on_rising_as_they_did():
     profile = Profile(np.array(LEVELS), np.array([[0.0, *(0.1 / d**1.5 for d in LEVELS[1:])]]))
     low = LEVELS[-1] > FINE
