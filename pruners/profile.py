@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
 from torch import nn
 
 from ..objectives.modes import measuring
@@ -155,6 +154,8 @@ def smooth(profile: Profile) -> Floats:
     Monotone cubics of the logarithm of the rise over that of the density (Fritsch and Carlson
     1980), straight on below the lowest level: a power law, as losses of thinned layers nearly are.
     """
+    from scipy.interpolate import PchipInterpolator  # takes a third of a second to import
+
     x = np.log(profile.densities[::-1])
     known = np.minimum(profile.rise, 1e6)
     largest = known.max(axis=1)

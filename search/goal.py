@@ -36,6 +36,11 @@ class Goal:
         return found[0] if found else Axis("loss", "minimize", self.dense["loss"])
 
     @property
+    def one_quality(self) -> bool:
+        """Whether a single objective is all, and training can improve it."""
+        return [axis.guess is not None for axis in self.axes] == [True]
+
+    @property
     def sought(self) -> Goal:
         """What plans are compared by while searching: where accuracy is all, by their loss.
 

@@ -76,7 +76,7 @@ class Promoter:
         finished = [Finished(n, self._read(t).values) for n, t in by_number.items()]
         order = promotable(finished, self.goal)
         untrained = all(self._read(t).rung == 0 for t in below)
-        if untrained and [a.guess is not None for a in self.goal.axes] == [True]:
+        if untrained and self.goal.one_quality:
             order = first_of_each(order, [self.base(by_number[n]) for n in order])
         for number in order:
             if number not in started and digest(by_number[number]) not in gone_up:

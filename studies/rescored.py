@@ -110,7 +110,7 @@ def members(asked: RunRecord, records: Sequence[Record]) -> list[int]:
         front = [r for r, keep in zip(some, non_dominated(points), strict=True) if keep]
         points = coordinates(goal.axes, [r.values for r in front])
         found |= dict.fromkeys(front[i].number for i in spread_order(points)[:MEMBERS])
-    if len(goal.axes) == 1 and goal.axes[0].name in goal.qualities:
+    if goal.one_quality:
         best = promotable([Finished(r.number, r.values) for r in records], goal.sought)
         found |= dict.fromkeys(best[:CONTENDERS])
     return sorted(found)
