@@ -98,7 +98,9 @@ def prepare_study(folder: Path, pending: Pending, task: Task, progress: Progress
     measures = objectives_to_measure(task, request)
     shutil.rmtree(cache, ignore_errors=True)  # of an earlier attempt, with another model perhaps
     cache.mkdir()
-    check_prunable(hierarchy(task, task.build_model(), cache, progress.note), request.space)
+    tree = hierarchy(task, task.build_model(), cache, progress.note)
+    check_prunable(tree, request.space)
+    check_bounds(settled(request.space, tree), request.where)
     check_runtime(task, request, measures)
     if task.training is not None:
         progress.note(f"training the dense model on {task.data or 'its data'}")
@@ -123,6 +125,28 @@ def prepare_study(folder: Path, pending: Pending, task: Task, progress: Progress
     record.save(folder)
     (folder / REQUEST).unlink(missing_ok=True)
     return record
+
+
+def check_bounds(space: SpaceOptions, where: Sequence[str]) -> None:
+    """Refuse a bound on what the density counts where all densities of the space are above it.
+
+    In a flat space small groups add up to less than the lowest density.
+
+    Raises:
+        UsageError: no plan could satisfy it.
+    """
+    least = {space.budget: space.min_density}
+    for constraint in map(Constraint.parse, where):
+        counted = space.kind != "flat" and constraint.objective == space.budget
+        if (
+            counted
+            and not constraint.holds(least, {space.budget: 1.0})
+            and "<" in constraint.operator
+        ):
+            raise UsageError(
+                f"no plan has {constraint}: the lowest density that is searched is "
+                f"{space.min_density:g} of the {space.budget}; give --min-density"
+            )
 
 
 def check_runtime(task: Task, request: Request, measures: Sequence[Objective]) -> None:

@@ -224,6 +224,7 @@ def test_names_may_be_one_word(home: Path) -> None:
         ({"workers": -1}, "workers must be 0 or more"),
         ({"min_density": 0.9, "max_density": 0.1}, "min_density must be below"),
         ({"where": "params"}, "cannot read the constraint"),
+        ({"where": "params <= 0.01", "space": "hierarchical"}, "lowest density that is searched"),
         ({"objectives": ("params", "params")}, "objectives must differ"),
         ({"int8": ()}, "int8 must name at least one"),
         ({"schedule": ()}, "schedule must name at least one"),

@@ -206,6 +206,11 @@ VALUES = {
     "max-epochs-nan": launched("--max-epochs nan", "max_epochs must be"),
     "lr-zero": launched("--lr 0", "lr positive"),
     "density-zero": launched("--min-density 0", "min_density must be in (0, 1], got 0"),
+    "density-bound": launched(
+        "--space global --min-density 0.1 --where params<=0.05",
+        "0.1 of the params",
+        "--min-density",
+    ),
     "density-above": launched("--max-density 1.5", "max_density must be in (0, 1], got 1.5"),
     "density-nan": launched("--min-density nan", "min_density must be in (0, 1], got nan"),
     "density-order": launched("--min-density 0.8 --max-density 0.2", "below max_density"),
