@@ -34,6 +34,9 @@ COMMON = 2 + len(ALIGNMENTS)  # features of the whole model, before those of eac
 LOOSE = 1e-3  # the ridge on them
 RIDGES = (0.03, 0.1, 0.3, 1.0, 10.0)  # on the layers' own, to choose from
 FOLDS = 8
+PATIENCE = 100
+"""Steps of the solver per feature, at most: scipy's own limit of three is now and then too few,
+where columns of layers nearly repeat each other."""
 NOISE = 0.02  # half width of a row's interval below which rows count alike
 
 
@@ -205,7 +208,8 @@ def solve(features: Floats, ratios: Floats, trust: Floats, ridge: float) -> Floa
     penalty[:COMMON] = LOOSE
     matrix = np.vstack([features / scale * rates[:, None], np.diag(penalty)])
     target = np.concatenate([ratios * rates, np.zeros(len(penalty))])
-    weights: Floats = nnls(matrix, target)[0] / scale
+    tries = PATIENCE * len(penalty)
+    weights: Floats = nnls(matrix, target, maxiter=tries)[0] / scale
     return weights
 
 

@@ -43,7 +43,7 @@ FEWEST_ROWS, MORE_ROWS = 8, 2  # of one granularity, and of every other
 GOOD = 0.03
 """Median error on rows held out that is good enough to stop. With 8 rows of LeNet-5 and ResNet-20
 median errors on new plans were those of 32 within two percent points, in both runtimes."""
-LOOK = 4  # rows from one look at these errors to the next
+LOOK = 2  # rows from one look at these errors to the next
 TABLE_SECONDS, SURE_ROWS = 8.0, 16
 """Seconds for the whole table; beyond, only until errors are good or there are so many rows."""
 KEPT = 0.05  # error up to which later studies may have a table
