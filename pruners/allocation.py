@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import UsageError, unknown
 from .cost import CostModel, Floats, Ints
 
-BISECTIONS = 60
+BISECTIONS = 40
 EDGE = 1e-6
 
 

@@ -82,14 +82,14 @@ class Branch:
                 self.widths(record)
         return self._tried
 
-    def first_new(self, widths: Ints) -> Ints:
-        """The first row of (N, G) whose plan none of the trials had; else the first."""
+    def first_new(self, widths: Ints) -> dict[str, Any]:
+        """The point of the first row of (N, G) whose plan no trial had; else of the first."""
         for row in widths:
-            plan = self.space.plan(self.parameters(row))
+            point = self.parameters(row)
+            plan = self.space.plan(point)
             if self.cost.vector(plan.density).tobytes() not in self._tried:
-                found: Ints = row
-                return found
-        return np.asarray(widths[0])
+                return point
+        return self.parameters(widths[0])
 
     def shares(self, widths: Floats | Ints, budget: str | None = None) -> Floats:
         """Cost relative to dense, (N, G) -> (N,)."""

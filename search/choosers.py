@@ -131,7 +131,7 @@ class ModelBased(Grid):
         begun = index >= self.heats
         found = self.best(plans, np.random.default_rng([seed, index])) if begun else None
         if found is not None:
-            return found[0].parameters(found[1])
+            return found
         return super().__call__(plans, index, seed) if self.sweeps else None
 
     @property
@@ -140,8 +140,8 @@ class ModelBased(Grid):
         each = 1 if all(b.narrow for b in self._branches) else HEATS
         return min(each * self.bases, max(1, self.n_trials // 2))
 
-    def best(self, plans: Plans, random: np.random.Generator) -> tuple[Branch, Ints] | None:
-        """The candidate that promises most, over all branches; ``None`` while little is known."""
+    def best(self, plans: Plans, random: np.random.Generator) -> dict[str, Any] | None:
+        """The point that promises most, over all branches; ``None`` while little is known."""
         points = self.standing(plans.done)
         front, depth = front_of(points), self.depth(points)
         done, running, failed = (sorted_out(p) for p in (plans.done, plans.running, plans.failed))
@@ -161,7 +161,7 @@ class ModelBased(Grid):
             if gains.max() > most:
                 order = np.argsort(-gains, kind="stable")[:TRIES]
                 most, best = float(gains.max()), (branch, widths[order])
-        return None if best is None else (best[0], best[0].first_new(best[1]))
+        return None if best is None else best[0].first_new(best[1])
 
     def depth(self, points: Floats) -> Depth:
         """The level to vary: of a flat space, which few groups have, single groups at once."""
@@ -183,7 +183,7 @@ class LevelSwitches(ModelBased):
     Sieberling et al. 2024 (EvoPress), arXiv:2410.14649; without a model of quality.
     """
 
-    def best(self, plans: Plans, random: np.random.Generator) -> tuple[Branch, Ints] | None:
+    def best(self, plans: Plans, random: np.random.Generator) -> dict[str, Any] | None:
         """A random mutant of a random member of the front."""
         done = sorted_out(plans.done)
         learners = [x for x in self._learners if done[x.branch.key]]
@@ -194,7 +194,7 @@ class LevelSwitches(ModelBased):
         front, groups = learner.front_logits(done[branch.key]), np.arange(len(branch.cost.names))
         drawn = branch.allowed(switches(front, 30, random, groups))
         widths = untried(drawn, branch.tried(sorted_out(plans.all)[branch.key]))
-        return (branch, widths[random.integers(len(widths))]) if len(widths) else None
+        return branch.parameters(widths[random.integers(len(widths))]) if len(widths) else None
 
 
 def front_of(points: Floats) -> Floats:

@@ -49,7 +49,8 @@ def expected_gain(beliefs: Sequence[Belief], front: Floats, random: np.random.Ge
     chance = np.ones((len(beliefs[0].mean), len(points)))
     for belief, coordinate in zip(beliefs, points.T, strict=True):
         gap = coordinate[None, :] - belief.mean[:, None]
-        chance *= normal_cdf(gap / np.maximum(belief.std, 1e-9)[:, None])
+        sure = not belief.std.any()
+        chance *= gap > 0 if sure else normal_cdf(gap / np.maximum(belief.std, 1e-9)[:, None])
     gain: Floats = chance.mean(axis=1)
     return gain
 
