@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
 from ..pruners.plan import PruningPlan
+from .front import Floats, coordinates
 from .goal import Goal
 from .history import Reader, Record, has_result, read
+from .outlook import foretold, gains
 from .proposal import Proposal
 from .recipes import Recipes, Tried, next_recipe, recipe_of
-from .rungs import Agreements, Finished, Rungs, promotable
+from .rungs import Agreements, Finished, Rungs, classes, ranked
 
 
 @dataclass
@@ -47,7 +50,7 @@ class Promoter:
             started = {r.parent for r in records if r.rung == rung and r.number not in repeated}
             if len(started) >= sizes[rung]:
                 continue
-            chosen = self.deserving(below, started)
+            chosen = self.deserving(trials, rung, started)
             if chosen is not None:
                 return self.with_recipe(self.promote(chosen, rung), trials)
         return None
@@ -62,26 +65,66 @@ class Promoter:
         return self.rungs.sizes(plans, agreements.found())
 
     def deserving(
-        self, below: Sequence[FrozenTrial], started: set[int | None]
+        self, trials: Sequence[FrozenTrial], rung: int, started: set[int | None]
     ) -> FrozenTrial | None:
-        """The best complete trial that has not gone up yet; equal plans go up once.
+        """The complete trial of the rung below that should go up next; equal plans go up once.
+
+        Args:
+            trials: of the study.
+            rung: that one of them goes up to.
+            started: numbers of those that have gone up to it.
+        """
+        below = {t.number: t for t in trials if has_result(t) and self._read(t).rung == rung - 1}
+        gone_up = {digest(below[n]) for n in below if n in started}
+        waiting = {n: t for n, t in below.items() if n not in started}
+        for number in self.line(waiting, trials, rung):
+            if digest(waiting[number]) not in gone_up:
+                return waiting[number]
+        return None
+
+    def line(
+        self, waiting: Mapping[int, FrozenTrial], trials: Sequence[FrozenTrial], rung: int
+    ) -> Iterator[int]:
+        """Numbers of the plans that wait, in the order in which they should go up.
 
         Where a quality is all that is asked, the best of every base allocation goes to rung 1
         first. The other plans were bent to the score of rung 0, which flatters them: at a quarter
         of ResNet-20's multiply-accumulates, eight of them had 0.906 after an epoch, their base
         0.910.
         """
-        by_number = {t.number: t for t in below if has_result(t)}
-        gone_up = {digest(by_number[n]) for n in by_number if n in started}
-        finished = [Finished(n, self._read(t).values) for n, t in by_number.items()]
-        order = promotable(finished, self.goal)
-        untrained = all(self._read(t).rung == 0 for t in below)
-        if untrained and self.goal.one_quality:
-            order = first_of_each(order, [self.base(by_number[n]) for n in order])
-        for number in order:
-            if number not in started and digest(by_number[number]) not in gone_up:
-                return by_number[number]
-        return None
+        finished = [Finished(n, self._read(t).values) for n, t in waiting.items()]
+        if self.goal.one_quality and rung == 1:
+            order = ranked(finished, self.goal)
+            yield from first_of_each(order, [self.base(waiting[n]) for n in order])
+            return
+        for members in classes(finished, self.goal):
+            gained = self.gains(members, trials, rung)
+            yield from sorted(members, key=lambda n: -gained[n])
+
+    def gains(
+        self, members: Sequence[int], trials: Sequence[FrozenTrial], rung: int
+    ) -> Mapping[int, float]:
+        """What is expected of training each of some plans, in hypervolume, by number.
+
+        Every other plan stands where its highest rung has put it, or, while it is being trained,
+        where it is expected.
+        """
+        done = {t.number: self._read(t) for t in trials if has_result(t)}
+        above = [r for r in done.values() if r.rung == rung and r.parent in done]
+        under_way = [self._read(t) for t in trials if not t.state.is_finished()]
+        moved = {r.parent for r in [*done.values(), *under_way]}
+        running = [done[r.parent] for r in under_way if r.rung == rung and r.parent in done]
+        known = [[done[r.parent] for r in above if r.parent in done], above]
+        before, after = (self.points(records) for records in known)
+        foreseen = self.points([*running, *(done[n] for n in members)])
+        foreseen = foretold(self.goal.axes, before, after, foreseen)
+        rest = self.points([r for n, r in done.items() if n not in moved])
+        standing = np.concatenate([rest, foreseen[: len(running)]])
+        return dict(zip(members, gains(standing, foreseen[len(running) :]), strict=True))
+
+    def points(self, records: Sequence[Record]) -> Floats:
+        """Records as points to minimise, shape (N, m)."""
+        return coordinates(self.goal.axes, [r.values for r in records])
 
     def base(self, trial: FrozenTrial) -> str:
         """What the plan is a point of; ``""`` where offsets bend it or a cost is too high."""

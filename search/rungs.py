@@ -136,10 +136,10 @@ def correlation(pairs: Sequence[tuple[float, float, float]]) -> float | None:
         return None
     ordered = np.array(sorted(pairs))
     parts = np.array_split(ordered, len(ordered) // SLICE)
-    return round(sum(len(p) * ranked(p) for p in parts) / len(ordered), 6)
+    return round(sum(len(p) * spearman(p) for p in parts) / len(ordered), 6)
 
 
-def ranked(part: np.ndarray) -> float:
+def spearman(part: np.ndarray) -> float:
     """Spearman's correlation of the last two columns; 0 where one of them is constant."""
     if np.ptp(part[:, 1]) == 0 or np.ptp(part[:, 2]) == 0:
         return 0.0
@@ -148,25 +148,24 @@ def ranked(part: np.ndarray) -> float:
     return float(spearmanr(part[:, 1], part[:, 2]).statistic)
 
 
-def promotable(
-    trials: Sequence[Finished],
-    goal: Goal,
-) -> list[int]:
-    """Numbers of one rung's trials in the order in which they deserve the next.
+def ranked(trials: Sequence[Finished], goal: Goal) -> list[int]:
+    """Numbers of one rung's trials, best first: :func:`classes` one after the other."""
+    return [number for members in classes(trials, goal) for number in members]
+
+
+def classes(trials: Sequence[Finished], goal: Goal) -> list[list[int]]:
+    """Numbers of one rung's trials by how well they do, best first.
 
     Plans that violate a constraint on a cost come last, since training cannot mend it; then
-    non-dominated rank decides, then how near a plan is to the constraints on qualities, then spread
-    over the front.
+    non-dominated rank decides, then how near a plan is to the constraints on qualities. Those that
+    are alike in all of it are a class, in an order of which every start is spread over the front.
     """
     points = coordinates(goal.axes, [t.values for t in trials])
     ranks = rank(points)
-    broken = [goal.violation(t.values, costs_only=True) for t in trials]
-    layers: dict[tuple[float, int], list[int]] = {}
-    for i in range(len(trials)):
-        layers.setdefault((broken[i], int(ranks[i])), []).append(i)
-    order: list[int] = []
-    for key in sorted(layers):
-        members = layers[key]
-        spread = [members[i] for i in spread_order(points[members])]
-        order += sorted(spread, key=lambda i: goal.violation(trials[i].values))
-    return [trials[i].number for i in order]
+    found: dict[tuple[float, int, float], list[int]] = {}
+    for i, trial in enumerate(trials):
+        broken = goal.violation(trial.values, costs_only=True)
+        key = broken, int(ranks[i]), goal.violation(trial.values)
+        found.setdefault(key, []).append(i)
+    members = [found[key] for key in sorted(found)]
+    return [[trials[m[i]].number for i in spread_order(points[m])] for m in members]

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..search.front import coordinates, non_dominated, spread_order
 from ..search.history import Record, current
-from ..search.rungs import Finished, promotable
+from ..search.rungs import Finished, ranked
 from ..whole import write_whole
 from .run_record import RunRecord
 
@@ -111,7 +111,7 @@ def members(asked: RunRecord, records: Sequence[Record]) -> list[int]:
         points = coordinates(goal.axes, [r.values for r in front])
         found |= dict.fromkeys(front[i].number for i in spread_order(points)[:MEMBERS])
     if goal.one_quality:
-        best = promotable([Finished(r.number, r.values) for r in records], goal.sought)
+        best = ranked([Finished(r.number, r.values) for r in records], goal.sought)
         found |= dict.fromkeys(best[:CONTENDERS])
     return sorted(found)
 

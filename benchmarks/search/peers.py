@@ -55,7 +55,7 @@ from hierprune.search.front import Axis
 from hierprune.search.goal import Goal
 from hierprune.search.history import read
 from hierprune.search.promotion import Promoter
-from hierprune.search.rungs import Finished, Rungs, promotable
+from hierprune.search.rungs import Finished, Rungs, ranked
 from hierprune.studies.rescore import SAMPLES, sequential_form
 from hierprune.studies.source import TaskSource
 from hierprune.task import Task
@@ -164,7 +164,7 @@ def swept(ready: Arena, score: Scorer, evaluations: int) -> Found:
     ways = list(rankings())
     count = min(len(ways), evaluations)
     for importance, largest, isomorphic in (ways[i * len(ways) // count] for i in range(count)):
-        for budget, model in ranked(ready, importance(), largest, isomorphic).items():
+        for budget, model in thinned(ready, importance(), largest, isomorphic).items():
             recalibrate(model, ready.dense.calibration)
             value = score(model)
             if value > best.get(budget, (-1.0, model))[0]:
@@ -172,7 +172,7 @@ def swept(ready: Arena, score: Scorer, evaluations: int) -> Found:
     return {budget: model for budget, (_, model) in best.items()}
 
 
-def ranked(ready: Arena, importance: Any, largest: float, isomorphic: bool) -> Found:
+def thinned(ready: Arena, importance: Any, largest: float, isomorphic: bool) -> Found:
     """Copies of the model on its way through one global ranking, as it meets each budget."""
     pruning = importlib.import_module("torch_pruning")
     model = copy.deepcopy(ready.dense.model)
@@ -235,7 +235,7 @@ def ours(ready: Arena, seed: int, evaluations: int, folder: Path) -> Candidates:
         play(asked, entry, seed, file, count)
         space = asked.space(entry.kind, entry.sensitivities)
         trials = [told(space, i, row) for i, row in enumerate(rows(file))]
-        best = promotable([Finished(t.number, read(t).values) for t in trials], goal)[0]
+        best = ranked([Finished(t.number, read(t).values) for t in trials], goal)[0]
         up = [space.plan(t.params) for t in promoted(goal, trials)]
         first = finished(ready, space.plan(trials[best].params))
         found[budget] = [first, *(apply_plan(ready.dense, plan)[0] for plan in up)]
@@ -246,7 +246,7 @@ def promoted(goal: Goal, trials: Sequence[FrozenTrial]) -> Iterator[FrozenTrial]
     """The trials whose plans a study trains."""
     promoter, up = Promoter(goal, Rungs(1.0, len(trials))), set[int | None]()
     for _ in range(TRAINED):
-        chosen = promoter.deserving(trials, up)
+        chosen = promoter.deserving(trials, 1, up)
         assert chosen is not None
         up.add(chosen.number)
         yield chosen

@@ -32,7 +32,7 @@ from hierprune.search.front import coordinates, hypervolume
 from hierprune.search.history import read
 from hierprune.search.promotion import Promoter
 from hierprune.search.proposal import Proposal
-from hierprune.search.rungs import GROWTH, Finished, Rungs, promotable
+from hierprune.search.rungs import GROWTH, Rungs
 
 from .contest import ENTRIES, play, rows, told
 from .tasks import Arena, arena
@@ -64,10 +64,10 @@ def all_tuned(
 
 
 def promoted(
-    ready: Arena, below: Sequence[FrozenTrial], above: Sequence[Values], epochs: float
+    ready: Arena, below: Sequence[FrozenTrial], above: Sequence[Values], rungs: Rungs
 ) -> list[int]:
     """Plans that a study would fine-tune, in order, as their results come in."""
-    promoter = Promoter(ready.goal, Rungs(epochs, len(below)))
+    promoter = Promoter(ready.goal, rungs)
     history, found = list(below), list[int]()
     while (proposal := promoter(history)) is not None:
         assert proposal.parent is not None
@@ -116,10 +116,10 @@ def compared(
         seen = [above[i] if i in set(up) else before[i] for i in range(len(before))]
         return [len(up) / len(before), volume(ready, seen) / whole]
 
-    yield shares(promoted(ready, below, above, given.epochs))
-    order = promotable([Finished(i, v) for i, v in enumerate(before)], ready.goal)
+    yield shares(promoted(ready, below, above, Rungs(given.epochs, len(below))))
+    order = promoted(ready, below, above, Rungs(given.epochs, len(below), share=1.0))
     for share in SHARES:
-        yield shares(order[: round(share * len(order))])
+        yield shares(order[: round(share * len(before))])
     yield [0.0, volume(ready, before) / whole]
 
 
