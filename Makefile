@@ -42,7 +42,7 @@ $(ZOO)/.installed: pyproject.toml
 
 demo: $(INSTALLED)
 	$(BIN)/hierprune launch lenet5-mnist --run $(DEMO_RUN) --trials 60 \
-		--space hierarchical --min-density 0.085 --max-epochs 1 --lr 4e-3 --distil 0.3 \
+		--space hierarchical --min-density 0.085 --max-epochs 1 --promote 0.1 --lr 4e-3 --distil 0.3 \
 		--where "params <= 0.1" --where "accuracy >= dense - 0.004"
 	$(BIN)/hierprune pick $(DEMO_RUN) --prefer accuracy --out $(DEMO_RUN)/picked
 	$(BIN)/hierprune verify $(DEMO_RUN)/picked

@@ -201,9 +201,9 @@ request_options = stacked(
         "--promote",
         type=float,
         metavar="SHARE",
-        default=0.1,
+        default=0.3,
         show_default=True,
-        help="Share of the plans that is fine-tuned, in (0, 1].",
+        help="Share of the plans that is fine-tuned, in (0, 1]; 0.1 takes a third of the time.",
     ),
     click.option(
         "--latency",

@@ -6,14 +6,11 @@ import datetime
 import importlib.metadata
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.utils._pytree import tree_map
 
 from .. import __version__
 from ..errors import UsageError
@@ -21,7 +18,7 @@ from ..objectives.base import Candidate, Objective
 from ..objectives.constraint import Constraint, conjunction
 from ..objectives.latency import Latency
 from ..objectives.modes import measuring
-from ..objectives.registry import defaults, is_quality, names, objective
+from ..objectives.registry import defaults, names, objective
 from ..pruners.cost import CostModel
 from ..pruners.dense import Dense
 from ..pruners.tree import ModelTree
@@ -30,6 +27,7 @@ from ..task import Task
 from .align import liked_multiple
 from .dense import default_cache, dense_model
 from .fingerprint import data_sha256
+from .guess import guessing
 from .holdback import ENOUGH, can_hold_back, searched
 from .int8 import try_int8
 from .latency import latency_of
@@ -256,29 +254,7 @@ def dense_info(task: Task, seen: Task, dense: Dense, measures: Sequence[Objectiv
         data_sha256=data_sha256(task),
         values=values,
         interval=interval,
-        guess=guessing(seen, dense.model, measures),
+        guess=guessing(seen, dense.model, values, measures),
         params=round(cost.cost(cost.widths, "params")),
         macs=round(cost.cost(cost.widths, "macs")),
     )
-
-
-class Guess(nn.Module):
-    """Answers zeros of the right shape, whatever it is asked."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Zeros in the place of every output."""
-        outputs = self.model(*args, **kwargs)
-        return tree_map(lambda t: torch.zeros_like(t) if isinstance(t, Tensor) else t, outputs)
-
-
-def guessing(
-    task: Task, model: nn.Module, measures: Sequence[Objective] = ()
-) -> Mapping[str, float]:
-    """Every quality of a model that answers zeros: the reference of the hypervolume."""
-    guess = Candidate(Guess(model), model, task)
-    others = measured(guess, [o for o in measures if is_quality(o)])[0]
-    return {name: m.value for name, m in guess.quality.items()} | others

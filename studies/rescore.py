@@ -25,7 +25,7 @@ from ..pruners.plan import PruningPlan, Recovery
 from ..pruners.prune import apply_plan
 from ..search.history import Record
 from ..task import Task, batch_size
-from .begin import guessing
+from .guess import guessing
 from .holdback import unseen
 from .progress import Progress
 from .recipe import Journey, measured
@@ -82,8 +82,8 @@ class Judge:
         if self.known.samples:
             return self.known
         dense = self.journey.dense.model
-        guess = guessing(self.task, dense, self.measures)
         scores = self.measured(Candidate(dense, dense, self.journey.task))
+        guess = guessing(self.task, dense, scores.values, self.measures)
         return Rescoring(samples_in(self.task), scores, guess)
 
     @cached_property

@@ -15,7 +15,7 @@ from ..pruners.plan import Recovery
 from ..search.front import Axis
 from ..search.goal import Goal
 from ..search.recipes import Recipes
-from ..search.rungs import SHARE, Rungs
+from ..search.rungs import Rungs
 from ..search.space import SpaceOptions
 from ..search.stopping import Stopping, StopRules
 from ..task import Direction
@@ -92,7 +92,7 @@ class RunRecord:
         stop: what ends it before all its plans are finished.
         held_back: whether some validation samples are kept from the trials; see ``holdback``.
         recipes: what may vary in the training of plans on higher rungs.
-        promote: share of the plans that is trained.
+        promote: share of the plans that is trained; earlier versions did not say.
     """
 
     task: str
@@ -117,7 +117,7 @@ class RunRecord:
     stop: StopRules = field(default_factory=StopRules)
     held_back: bool = False
     recipes: Recipes = field(default_factory=Recipes)
-    promote: float = SHARE
+    promote: float = 0.1
 
     @property
     def rungs(self) -> Rungs:

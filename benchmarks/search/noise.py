@@ -29,8 +29,8 @@ from hierprune.search.front import coordinates, hypervolume, non_dominated
 from hierprune.search.goal import Goal
 from hierprune.search.history import Record
 from hierprune.search.space import SpaceOptions
-from hierprune.studies.begin import guessing
 from hierprune.studies.dense import default_cache, dense_model
+from hierprune.studies.guess import guessing
 from hierprune.studies.holdback import unseen
 from hierprune.studies.launch import launch_study
 from hierprune.studies.recipe import Journey
@@ -156,9 +156,11 @@ def rows_of(accuracy: Mapping[int, float], records: list[Record]) -> list[dict[s
 
 def test_goal(goal: Goal, task: Task, journey: Journey) -> Goal:
     """The goal beside the dense model on fresh samples."""
-    dense = measure_quality(journey.dense.model, task, "test")["accuracy"].value
-    guess = guessing(replace(task, val=task.test), journey.dense.model)["accuracy"]
-    axes = [replace(a, dense=dense, guess=guess) if a.name == "accuracy" else a for a in goal.axes]
+    found = measure_quality(journey.dense.model, task, "test")
+    values = {name: m.value for name, m in found.items()}
+    guess = guessing(replace(task, val=task.test), journey.dense.model, values)
+    both = {"dense": values["accuracy"], "guess": guess["accuracy"]}
+    axes = [replace(a, **both) if a.name == "accuracy" else a for a in goal.axes]
     return replace(goal, axes=tuple(axes))
 
 

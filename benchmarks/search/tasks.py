@@ -23,8 +23,9 @@ from hierprune.pruners.prune import apply_plan
 from hierprune.search.front import Axis
 from hierprune.search.goal import Goal
 from hierprune.search.space import Kind, Landscape, SearchSpace, SpaceOptions
-from hierprune.studies.begin import guessing, settled
+from hierprune.studies.begin import settled
 from hierprune.studies.dense import default_cache, dense_model
+from hierprune.studies.guess import guessing
 from hierprune.studies.prepare import fill_saliency, landscapes, prepare
 from hierprune.studies.source import TaskSource
 from hierprune.task import Task
@@ -57,7 +58,7 @@ SETTINGS: Mapping[str, Setting] = {
     "small-channel": Setting("lenet5-small-mnist", "channel", "params"),
     "gru-channel": Setting("gru-g2p", "channel", "params", val=500),
     "gru-weight": Setting("gru-g2p", "weight", "params", val=500),
-    "minilm-channel": Setting("minilm-sentiment", "channel", "params", val=250, calibration=64),
+    "minilm-channel": Setting("minilm-sentiment", "channel", "params", calibration=64),
 }
 
 
@@ -132,8 +133,8 @@ def arena(name: str, cache: Path, *, sensitivities: bool = False) -> Arena:
     charge = kept_number(file, spent, whole, dense, setting) if sensitivities else 0.0
     small = replace(dense, calibration=Calibration.of(whole, setting.calibration))
     metric = next(iter(whole.metrics))
-    guess = guessing(task, model)
     values = {n: m.value for n, m in measure_quality(model, task, "val").items()}
+    guess = guessing(task, model, values)
     axes = (
         Axis(metric, whole.metric(metric).direction, values[metric], guess[metric]),
         Axis(setting.budget, "minimize", 1.0),
