@@ -76,28 +76,33 @@ class Promoter:
         """
         below = {t.number: t for t in trials if has_result(t) and self._read(t).rung == rung - 1}
         gone_up = {digest(below[n]) for n in below if n in started}
-        waiting = {n: t for n, t in below.items() if n not in started}
-        for number in self.line(waiting, trials, rung):
-            if digest(waiting[number]) not in gone_up:
-                return waiting[number]
+        for number in self.line(below, trials, rung, started):
+            if digest(below[number]) not in gone_up:
+                return below[number]
         return None
 
     def line(
-        self, waiting: Mapping[int, FrozenTrial], trials: Sequence[FrozenTrial], rung: int
+        self,
+        below: Mapping[int, FrozenTrial],
+        trials: Sequence[FrozenTrial],
+        rung: int,
+        started: set[int | None],
     ) -> Iterator[int]:
-        """Numbers of the plans that wait, in the order in which they should go up.
+        """Numbers of the plans that have not gone up yet, in the order in which they should.
 
         Where a quality is all that is asked, the best of every base allocation goes to rung 1
         first. The other plans were bent to the score of rung 0, which flatters them: at a quarter
         of ResNet-20's multiply-accumulates, eight of them had 0.906 after an epoch, their base
         0.910.
         """
-        finished = [Finished(n, self._read(t).values) for n, t in waiting.items()]
+        finished = [Finished(n, self._read(t).values) for n, t in below.items()]
         if self.goal.one_quality and rung == 1:
             order = ranked(finished, self.goal)
-            yield from first_of_each(order, [self.base(waiting[n]) for n in order])
+            order = first_of_each(order, [self.base(below[n]) for n in order])
+            yield from (n for n in order if n not in started)
             return
-        for members in classes(finished, self.goal):
+        waiting = [f for f in finished if f.number not in started]
+        for members in classes(waiting, self.goal):
             gained = self.gains(members, trials, rung)
             yield from sorted(members, key=lambda n: -gained[n])
 

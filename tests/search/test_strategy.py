@@ -119,7 +119,7 @@ def test_a_rung_waits_for_the_one_below(toy: ModuleType) -> None:
 
 
 def test_a_failed_promotion_is_not_repeated_but_a_lost_one_leaves_room(toy: ModuleType) -> None:
-    proposer = toy.make_proposer(10, 1.0)
+    proposer = replace(toy.make_proposer(10), rungs=Rungs(1.0, 10, share=0.1))
     history = toy.play(proposer, 10)[:10]
     proposal = proposer(history, False)
     assert proposal is not None

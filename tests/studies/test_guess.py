@@ -1,0 +1,69 @@
+"""What guessing scores, the reference of every quality."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import hierprune
+from hierprune.objectives.base import measure_quality
+from hierprune.studies.guess import guessing
+
+COUNTS = (2, 30, 8)
+
+
+class Blind(nn.Module):
+    """The same logits for every sample."""
+
+    def __init__(self, *logits: float) -> None:
+        super().__init__()
+        self.answer = nn.Linear(1, len(logits))
+        self.answer.weight.data.zero_()
+        self.answer.bias.data = torch.tensor(logits)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.answer(x)
+
+
+def task(targets: Tensor, **options: object) -> hierprune.Task:
+    """A split of samples that say nothing of their targets."""
+    batches = [(torch.zeros(len(t), 1), t) for t in targets.split(16)]
+    return hierprune.Task("blind", lambda: Blind(0.0), batches, batches, batches, **options)
+
+
+def classes() -> Tensor:
+    """Of very different sizes, shuffled."""
+    targets = torch.repeat_interleave(torch.arange(3), torch.tensor(COUNTS))
+    return targets[torch.randperm(40, generator=torch.Generator().manual_seed(0))]
+
+
+def test_guessing_names_the_largest_class() -> None:
+    found = guessing(task(classes()), Blind(0.0, 0.0, 0.0), {"loss": 0.1, "accuracy": 0.99})
+    shares = [c / 40 for c in COUNTS]
+    assert found["accuracy"] == pytest.approx(30 / 40)
+    assert found["loss"] == pytest.approx(-sum(s * math.log(s) for s in shares), rel=1e-5)
+
+
+def test_no_blind_answer_is_better_in_loss() -> None:
+    found = guessing(task(classes()), Blind(0.0, 0.0, 0.0), {"loss": 0.1, "accuracy": 0.99})
+    for logits in [(0.0, 0.0, 0.0), (0.0, 1.0, 0.0), (-1.0, 3.0, 1.0)]:
+        blind = measure_quality(Blind(*logits), task(classes()), "val")
+        assert blind["loss"].value >= found["loss"] - 1e-6
+
+
+def test_guessing_is_worse_than_a_dense_model_that_is_worse_than_the_largest_class() -> None:
+    dense = {"loss": 0.9, "accuracy": 0.7}
+    found = guessing(task(classes()), Blind(0.0, 0.0, 0.0), dense)
+    assert found["accuracy"] == pytest.approx(2 / 40)
+    assert found["loss"] == pytest.approx(math.log(3), rel=1e-5)
+    hopeless = guessing(task(classes()), Blind(0.0, 0.0, 0.0), {"loss": 3.0, "accuracy": 0.01})
+    assert hopeless == {"loss": 6.0, "accuracy": 0.0}
+
+
+def test_where_targets_are_no_classes_guessing_answers_zeros() -> None:
+    targets = torch.tensor([1.0, 2.0, 3.0])[:, None]
+    error = hierprune.Metric(lambda out, y: (out - y).abs().flatten(1).mean(1), "minimize")
+    asked = task(targets, loss=nn.functional.mse_loss, metrics={"error": error})
+    found = guessing(asked, Blind(2.0), {"loss": 0.1, "error": 0.1})
+    assert found == pytest.approx({"loss": 14 / 3, "error": 2.0})
