@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .front import Axis, Floats, hypervolume
+from .front import Axis, Floats, hypervolume, non_dominated
 
 LEFT = 0.4
 """Part of a lost quality that training leaves, where no trial tells."""
@@ -42,7 +42,8 @@ def mended(before: Floats, after: Floats, at: Floats) -> Floats:
     >>> mended(none, none, np.array([0.5, 0.1, 0.0])).round(3).tolist()
     [0.2, 0.04, 0.0]
     """
-    x, y = logarithm(before), logarithm(after)
+    both = np.isfinite(before) & np.isfinite(after)
+    x, y = logarithm(before[both]), logarithm(after[both])
     known = np.stack([x, np.ones(len(x))], axis=1)
     weights, usual = np.diag(TRUST), np.array([1.0, np.log(LEFT)])
     line = np.linalg.solve(known.T @ known + weights, known.T @ y + weights @ usual)
@@ -58,5 +59,6 @@ def logarithm(lost: Floats) -> Floats:
 
 def gains(standing: Floats, points: Floats) -> Floats:
     """By how much each of the points (N, m) would raise the hypervolume of others (F, m), (N,)."""
-    now = hypervolume(standing)
-    return np.array([hypervolume(np.vstack([standing, p])) - now for p in points])
+    front = standing[non_dominated(standing)]
+    now = hypervolume(front)
+    return np.array([hypervolume(np.vstack([front, p])) - now for p in points])

@@ -119,10 +119,9 @@ class Promoter:
         under_way = [self._read(t) for t in trials if not t.state.is_finished()]
         moved = {r.parent for r in [*done.values(), *under_way]}
         running = [done[r.parent] for r in under_way if r.rung == rung and r.parent in done]
-        known = [[done[r.parent] for r in above if r.parent in done], above]
-        before, after = (self.points(records) for records in known)
-        foreseen = self.points([*running, *(done[n] for n in members)])
-        foreseen = foretold(self.goal.axes, before, after, foreseen)
+        before = self.points([done[r.parent] for r in above if r.parent in done])
+        waiting = self.points([*running, *(done[n] for n in members)])
+        foreseen = foretold(self.goal.axes, before, self.points(above), waiting)
         rest = self.points([r for n, r in done.items() if n not in moved])
         standing = np.concatenate([rest, foreseen[: len(running)]])
         return dict(zip(members, gains(standing, foreseen[len(running) :]), strict=True))
