@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from .branch import Branch
 from .front import Axis, non_dominated
 from .goal import Goal
 from .history import Record
-from .surrogate import Belief, Surrogate, expected_gain, normal_cdf
+from .surrogate import Belief, Surrogate, expected_gain, normal_cdf, warp
 
 WINDOW = 200
 """Trials that are learned from: the front, then the newest."""
@@ -122,9 +122,9 @@ class Learner:
         n = len(running)
         everything = np.concatenate([self.widths(running), widths])
         beliefs = [self.believed(axis, done, everything) for axis in self.goal.axes]
-        expected = np.stack([b.mean[:n] for b in beliefs], axis=1)  # (n, m)
+        expected = np.stack([b.median[:n] for b in beliefs], axis=1)  # (n, m)
         gain = expected_gain(
-            [Belief(b.mean[n:], b.std[n:]) for b in beliefs],
+            [replace(b, mean=b.mean[n:], std=b.std[n:]) for b in beliefs],
             np.concatenate([front, expected]),
             random,
         )
@@ -140,9 +140,11 @@ class Learner:
             return Belief(exact, np.zeros(len(widths)))
 
         def coordinate(record: Record) -> float:
-            return min(max(axis(record.values[axis.name]), -WORST), WORST)
+            found = min(max(axis(record.values[axis.name]), -WORST), WORST)
+            return found if axis.guess is None else float(warp(np.array(found)))
 
-        return self.modelled(axis.name, coordinate, done, widths)
+        belief = self.modelled(axis.name, coordinate, done, widths)
+        return replace(belief, warped=axis.guess is not None)
 
     def modelled(self, name: str, target: Target, done: Sequence[Record], widths: Ints) -> Belief:
         """A Gaussian process over what was measured, read at these widths."""

@@ -18,6 +18,33 @@ SAMPLES = 1024
 """Points of the objective space that gains are counted at."""
 BETTER = 0.1
 """How far beyond a front that does better than dense there is still something to gain."""
+MARGIN = 0.05
+"""How far losses of quality are told apart beyond dense and guessing."""
+AT_DENSE = (float(np.log(MARGIN / (1 + MARGIN))), (1 + 2 * MARGIN) / (MARGIN * (1 + MARGIN)))
+"""Log odds there, and their slope."""
+
+
+def warp(coordinate: Floats) -> Floats:
+    """Log odds of a loss of quality, 0 = dense and 1 = guessing, with :data:`MARGIN` at both ends.
+
+    Quality over the logarithm of the cost is flat near dense and where a model has collapsed, and
+    steep between; its log odds are nearly straight, with the same noise everywhere. Better than
+    dense they go straight on; much worse than guessing is no worse.
+
+    >>> warp(np.array([-0.1, 0.0, 0.5, 1.0])).round(2).tolist()
+    [-5.14, -3.04, 0.0, 3.04]
+    """
+    inner = np.clip(coordinate, 0, 1 + 0.9 * MARGIN)
+    odds: Floats = np.log((inner + MARGIN) / (1 + MARGIN - inner))
+    return odds + AT_DENSE[1] * np.minimum(coordinate, 0)
+
+
+def unwarp(odds: Floats) -> Floats:
+    """The coordinate again."""
+    start, slope = AT_DENSE
+    inner = (1 + 2 * MARGIN) / (1 + np.exp(-np.maximum(odds, start))) - MARGIN
+    coordinate: Floats = inner + np.minimum(odds - start, 0) / slope
+    return coordinate
 
 
 @dataclass(frozen=True)
@@ -27,10 +54,17 @@ class Belief:
     Attributes:
         mean: shape (N,).
         std: shape (N,).
+        warped: both are of :func:`warp` of the coordinate.
     """
 
     mean: Floats
     std: Floats
+    warped: bool = False
+
+    @property
+    def median(self) -> Floats:
+        """Of the coordinate, shape (N,)."""
+        return unwarp(self.mean) if self.warped else self.mean
 
 
 def expected_gain(beliefs: Sequence[Belief], front: Floats, random: np.random.Generator) -> Floats:
@@ -48,6 +82,7 @@ def expected_gain(beliefs: Sequence[Belief], front: Floats, random: np.random.Ge
     points = open_points(front, len(beliefs), random)
     chance = np.ones((len(beliefs[0].mean), len(points)))
     for belief, coordinate in zip(beliefs, points.T, strict=True):
+        coordinate = warp(coordinate) if belief.warped else coordinate
         gap = coordinate[None, :] - belief.mean[:, None]
         sure = not belief.std.any()
         chance *= gap > 0 if sure else normal_cdf(gap / np.maximum(belief.std, 1e-9)[:, None])

@@ -2,9 +2,20 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hierprune.search.front import Floats, hypervolume
-from hierprune.search.surrogate import Belief, Surrogate, expected_gain, normal_cdf, open_points
+from hierprune.search.surrogate import (
+    MARGIN,
+    Belief,
+    Surrogate,
+    expected_gain,
+    normal_cdf,
+    open_points,
+    unwarp,
+    warp,
+)
 
 
 def test_the_normal_distribution_function() -> None:
@@ -57,3 +68,30 @@ def test_there_is_something_to_gain_beyond_the_quality_of_the_dense_model() -> N
     assert gain[0] > gain[1] > gain[2] >= 0
     nothing = np.empty((0, 2))
     assert (open_points(nothing, 2, np.random.default_rng(0)) >= 0).all()
+
+
+@given(st.lists(st.floats(-2.0, 1 + 0.8 * MARGIN), min_size=1, max_size=9, unique=True))
+def test_losses_of_quality_keep_their_order_and_come_back(lost: list[float]) -> None:
+    coordinates = np.array(sorted(lost))
+    odds = warp(coordinates)
+    assert (np.diff(odds) >= 0).all()
+    assert unwarp(odds) == pytest.approx(coordinates, abs=1e-9)
+
+
+def test_collapsed_models_are_all_alike() -> None:
+    assert np.ptp(warp(np.array([1.05, 1.2, 40.0]))) == 0.0
+
+
+def test_gains_of_warped_beliefs_are_in_proportion_to_sampled_ones() -> None:
+    random = np.random.default_rng(0)
+    front = np.array([[0.2, 0.6], [0.5, 0.3]])
+    costs, means = random.uniform(0.1, 0.9, 6), random.uniform(-2, 2, 6)
+    beliefs = [Belief(means, np.full(6, 0.5), warped=True), Belief(costs, np.zeros(6))]
+    gain = expected_gain(beliefs, front, random)
+    before, truth = hypervolume(front), np.zeros(6)
+    for i in range(6):
+        draws = unwarp(means[i] + 0.5 * random.normal(size=1500))
+        grown = [hypervolume(np.vstack([front, [d, costs[i]]])) - before for d in draws]
+        truth[i] = np.mean(grown)
+    scale = truth.sum() / gain.sum()
+    assert np.allclose(gain * scale, truth, atol=0.12 * truth.max())
