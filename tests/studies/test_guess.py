@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 import hierprune
 from hierprune.objectives.base import measure_quality
-from hierprune.studies.guess import guessing
+from hierprune.studies.guess import class_shares, guessing
 
 COUNTS = (2, 30, 8)
 
@@ -67,3 +67,10 @@ def test_where_targets_are_no_classes_guessing_answers_zeros() -> None:
     asked = task(targets, loss=nn.functional.mse_loss, metrics={"error": error})
     found = guessing(asked, Blind(2.0), {"loss": 0.1, "error": 0.1})
     assert found == pytest.approx({"loss": 14 / 3, "error": 2.0})
+
+
+@pytest.mark.parametrize(
+    "targets", [[3, 10**12], [-100, 1], [0.0, 1.0]], ids=["counts", "ignored", "real"]
+)
+def test_numbers_that_are_no_classes_are_not_counted_as_such(targets: list[float]) -> None:
+    assert class_shares(task(torch.tensor(targets))) is None
