@@ -68,7 +68,7 @@ def agreement_words(agreements: Iterable[Agreement]) -> str:
     """How well rungs predict the next; empty where none has a next.
 
     >>> agreement_words([Agreement(0, 12, 0.4)])
-    'losses on rungs 0 and 1 have rank correlation 0.40 (12 plans): 1.64 times as many go up'
+    'losses on rungs 0 and 1 have rank correlation 0.40 (12 plans): 1.43 times as many go up'
     """
     return "; ".join(map(agreement_text, agreements))
 
