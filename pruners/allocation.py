@@ -44,6 +44,23 @@ class Scaled:
 
 
 @dataclass(frozen=True, eq=False)
+class Odds:
+    """Odds of densities, d / (1 - d), in fixed proportion.
+
+    Attributes:
+        odds: of each group where the position is a half, shape (G,), positive.
+    """
+
+    odds: Floats
+
+    def __call__(self, position: float) -> Floats:
+        """Densities (G,) whose odds are those of the position, times ``odds``."""
+        kept = position * self.odds
+        densities: Floats = kept / (kept + 1 - position)
+        return densities
+
+
+@dataclass(frozen=True, eq=False)
 class Ranked:
     """All units of all groups in one order; the first ones stay.
 
@@ -72,6 +89,15 @@ def erk(cost: CostModel, scores: Sequence[Floats], shapes: Sequence[tuple[int, .
     Evci et al. 2020, arXiv:1911.11134, section 3: Erdos-Renyi kernel.
     """
     return Scaled(np.array([sum(s) / np.prod(s) for s in shapes]))
+
+
+def shared(cost: CostModel, scores: Sequence[Floats], shapes: Sequence[tuple[int, ...]]) -> Path:
+    """Odds of a unit to stay in proportion to the root of how many tensors its group is part of.
+
+    A unit of a residual stream, which every block reads and writes, stays longer than one inside a
+    block. Of single weights all groups are in one tensor each: the same as uniform.
+    """
+    return Odds(np.sqrt(cost.tensors / cost.tensors.max(initial=1)))
 
 
 def global_ranking(
@@ -119,6 +145,7 @@ ALLOCATIONS: Mapping[str, Allocation] = {
     "global": global_ranking,
     "erk": erk,
     "lamp": lamp,
+    "shared": shared,
 }
 
 

@@ -89,6 +89,12 @@ class CostModel:
         floor = np.minimum(-(-self.floor // step) * step, self.widths)
         return replace(self, step=step, floor=np.where(step > 1, floor, self.floor))
 
+    @property
+    def tensors(self) -> Ints:
+        """How many tensors each group is a part of, shape (G,), from 1: a residual stream, of many."""
+        count: Ints = np.maximum(1, (self.slope > 0).any(axis=1).sum(axis=0))
+        return count
+
     def sizes(self, widths: Floats | Ints) -> Floats:
         """Sizes of every tensor's dimensions, zero where it is gone, (N, G) -> (N, T, D)."""
         sizes: Floats = self.base + np.tensordot(widths, self.slope, axes=(1, 2))

@@ -21,8 +21,10 @@ STEPS = 11
 """Costs tried on the way down from the bound, since whole widths may come to more."""
 NARROW = 0.5
 """Where the lowest density is more than this part of the highest, all plans cost about the same."""
-FAR = 5.0
-"""Logits are cut off here for the model: 0.7 % or 99.3 % of a group."""
+FAR = 10.0
+"""Logits are cut off here."""
+LEAST = 1e-3
+"""Densities below are all the same to a model of quality."""
 SIZES = ("params", "macs")
 """Objectives that are arithmetic of any widths."""
 Key = tuple[str, str, str]
@@ -111,10 +113,15 @@ class Branch:
         return logit(widths / self.cost.widths)
 
     def features(self, widths: Floats | Ints) -> Floats:
-        """What a model of quality looks at: the logarithm of the cost, and the logits, (N, F)."""
+        """What a model of quality looks at: logarithms of the cost and of the densities, (N, F).
+
+        Densities count by the number of tensors that their group is a part of: what happens to a
+        residual stream tells more than what happens inside one block.
+        """
         total = np.log(np.maximum(self.shares(widths), 1e-4))
-        logits = np.clip(self.logits(widths), -FAR, FAR)
-        return np.concatenate([total[:, None], logits / np.sqrt(logits.shape[1])], axis=1)
+        densities = np.log(np.maximum(widths / self.cost.widths, LEAST))
+        weights = np.sqrt(self.cost.tensors / self.cost.tensors.sum())
+        return np.concatenate([total[:, None], densities * weights], axis=1)
 
     def drawn(
         self, front: Floats, count: int, random: np.random.Generator, depth: Depth = "layer"
@@ -176,9 +183,9 @@ class Branch:
         if self.space.options.kind == "flat":
             return self.fixed | self.flat(widths)
         share = float(np.clip(self.shares(widths[None])[0], *self.span))
-        logits = np.clip(self.logits(widths), -2 * FAR, 2 * FAR)
+        logits = np.clip(self.logits(widths), -FAR, FAR)
         bases = {
-            name: np.clip(road.at(np.array([share]))[0], -2 * FAR, 2 * FAR)
+            name: np.clip(road.at(np.array([share]))[0], -FAR, FAR)
             for name, road in self.roads.items()
         }
         name = min(bases, key=lambda n: float(np.abs(logits - bases[n]).max()))

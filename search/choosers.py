@@ -72,10 +72,11 @@ class Warm:
 
 @dataclass
 class Grid:
-    """Sweeps of all base allocations in turn, each in all quantisations, and nothing else.
+    """Sweeps of all base allocations, each in all quantisations, and nothing else.
 
-    Densities follow a low-discrepancy sequence, squared: more of them where plans are small. In a
-    slice of cost each allocation begins at its upper end: what may be used is.
+    They take turns, forth and back, so that each has large and small plans. Densities follow a
+    low-discrepancy sequence, squared: more of them where plans are small. In a slice of cost each
+    allocation begins at its upper end: what may be used is.
     """
 
     space: SearchSpace
@@ -98,7 +99,8 @@ class Grid:
         kinds = len(options.quantizations)
         rows = [self._branches[i : i + kinds] for i in range(0, len(self._branches), kinds)]
         bases = [(b, name) for row in rows for name in row[0].roads for b in row]
-        branch, name = bases[index % len(bases)]
+        turn, place = divmod(index, len(bases))
+        branch, name = bases[-1 - place if turn % 2 else place]
         if branch.narrow and index < len(bases):
             return branch.on_top(name)
         part = van_der_corput(index + 1) ** 2

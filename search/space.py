@@ -82,7 +82,7 @@ class SpaceOptions:
     allocations: Mapping[str, tuple[str, ...]] = field(
         default_factory=lambda: {
             "block": ("global",),
-            "channel": ("uniform", "global", "erk", "lamp"),
+            "channel": ("uniform", "global", "shared", "lamp"),
             "weight": ("lamp", "global", "erk", "uniform"),
         }
     )

@@ -51,6 +51,7 @@ SPLITS = {
     "global": "split by one ranking of all groups' units",
     "erk": "split by the shapes of the layers (ERK)",
     "lamp": "split by one ranking of layer-adaptive magnitudes (LAMP)",
+    "shared": "split by how many layers share a group",
     "dp": "split by what thinning each group alone costs",
 }
 

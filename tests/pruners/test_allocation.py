@@ -104,7 +104,10 @@ def test_local_offsets_do_not_change_how_many_units_stay(widths, name, density, 
 
 @settings(max_examples=50, deadline=None)
 @given(
-    widths=WIDTHS, seed=st.integers(0, 99), budget=BUDGETS, name=st.sampled_from(["lamp", "erk"])
+    widths=WIDTHS,
+    seed=st.integers(0, 99),
+    budget=BUDGETS,
+    name=st.sampled_from(["lamp", "erk", "shared"]),
 )
 def test_more_density_never_costs_less(widths, seed, budget, name):
     cost, path = chain(*widths), path_of(name, widths, seed)
@@ -144,6 +147,23 @@ def test_erk_follows_the_sum_of_dimensions_over_their_product():
     path = allocation("erk")(cost, [], [(100, 7), (100, 100)])
     first, second = path(0.1)
     assert first / second == pytest.approx(((107) / 700) / ((200) / 10_000))
+
+
+def test_what_more_tensors_share_stays_longer():
+    cost = chain(10, 10)
+    stream = replace(
+        cost, slope=np.concatenate([cost.slope, np.tile([[[1.0, 0], [0, 0]]], (6, 1, 1))])
+    )
+    assert stream.tensors.tolist() == [8, 2]
+    first, second = allocation("shared")(stream, [], [])(0.5)
+    assert first == 0.5
+    assert first / (1 - first) == pytest.approx(2 * second / (1 - second))
+
+
+def test_single_weights_are_shared_by_no_other_tensor():
+    model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
+    cost = CostModel.of(build_tree(model, torch.zeros(1, 3)), "weight")
+    assert allocation("shared")(cost, [], [])(0.3).tolist() == [0.3, 0.3]
 
 
 def test_ranks_keep_the_best_units_of_all_groups():

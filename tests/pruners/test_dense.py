@@ -66,7 +66,7 @@ def test_patterns_rank_elements_by_their_units():
     assert found.scores("l1", "2:4")["0"].shape == (4,)
 
 
-@pytest.mark.parametrize("name", ["uniform", "global", "erk", "lamp"])
+@pytest.mark.parametrize("name", ["uniform", "global", "erk", "lamp", "shared"])
 @pytest.mark.parametrize("granularity", ["channel", "weight", "1:2"])
 def test_paths_have_a_density_for_every_group(dense, name, granularity):
     cost = CostModel.of(dense.tree, granularity)

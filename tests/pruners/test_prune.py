@@ -12,7 +12,7 @@ from hierprune.pruners.recalibrate import recalibrate
 from hierprune.pruners.trace import build_tree
 
 
-@pytest.mark.parametrize("allocation", ["uniform", "global", "erk", "lamp"])
+@pytest.mark.parametrize("allocation", ["uniform", "global", "erk", "lamp", "shared"])
 @pytest.mark.parametrize("granularity", ["channel", "weight"])
 def test_a_density_is_kept_exactly_and_the_model_is_left_as_it_was(case, granularity, allocation):
     _, model, x = case

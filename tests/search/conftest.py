@@ -50,7 +50,7 @@ def landscape(granularity: str) -> Landscape:
     generator = np.random.default_rng(0)
     scores = [generator.random(w) for w in cost.widths]
     paths = {}
-    for name in ("uniform", "erk"):
+    for name in ("uniform", "erk", "shared"):
         for criterion in ("activation", "l1"):
             paths[name, criterion] = Scaled(np.ones(len(cost.names)))
     for name in ("global", "lamp", "dp"):

@@ -210,7 +210,7 @@ def studied(toy: ModuleType, epochs: float, dear: str = "") -> list[FrozenTrial]
 def test_where_accuracy_is_all_every_base_goes_up_before_what_was_bent_to_the_score(
     toy: ModuleType,
 ) -> None:
-    history = studied(toy, 1.0, dear="erk")
+    history = studied(toy, 1.0, dear="shared")
     up = [t for t in history if t.user_attrs["rung"] == 1]
     parents = [history[t.user_attrs["parent"]] for t in up]
     bases = [p.user_attrs["plan"]["allocation"] for p in parents[:3]]

@@ -64,7 +64,7 @@ FLAGS = (
     "--disable-sync",
     "--remote-debugging-pipe",
 )
-ALLOCATIONS = ("uniform", "global", "erk", "lamp")
+ALLOCATIONS = ("uniform", "global", "shared", "lamp")
 START = datetime(2026, 3, 1, 9, 0, 0)
 
 
