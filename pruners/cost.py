@@ -91,7 +91,7 @@ class CostModel:
 
     @property
     def tensors(self) -> Ints:
-        """How many tensors each group is a part of, shape (G,), from 1: a residual stream, of many."""
+        """How many tensors each group is a part of, shape (G,): a residual stream, of many."""
         count: Ints = np.maximum(1, (self.slope > 0).any(axis=1).sum(axis=0))
         return count
 
