@@ -140,8 +140,8 @@ request_options = stacked(
     click.option(
         "--allocation",
         type=names,
-        help="How the global density is split: uniform, global, lamp, erk (usual for weights), shared "
-        "(for structures), dp. [the usual, 'dp' where channels of trained plans go]",
+        help="How the global density is split: uniform, global, lamp, erk (usual for weights), "
+        "shared (for structures), dp. [the usual, 'dp' where channels of trained plans go]",
     ),
     click.option(
         "--space",
