@@ -95,7 +95,8 @@ def shared(cost: CostModel, scores: Sequence[Floats], shapes: Sequence[tuple[int
     """Odds of a unit to stay in proportion to the root of how many tensors its group is part of.
 
     A unit of a residual stream, which every block reads and writes, stays longer than one inside a
-    block. Of single weights all groups are in one tensor each: the same as uniform.
+    block. Of single weights all groups are in one tensor each: the same as uniform. Not from the
+    literature; the root was chosen on ResNet-20 and MiniLM (docs/design.md).
     """
     return Odds(np.sqrt(cost.tensors / cost.tensors.max(initial=1)))
 

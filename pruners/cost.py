@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -89,7 +90,7 @@ class CostModel:
         floor = np.minimum(-(-self.floor // step) * step, self.widths)
         return replace(self, step=step, floor=np.where(step > 1, floor, self.floor))
 
-    @property
+    @cached_property
     def tensors(self) -> Ints:
         """How many tensors each group is a part of, shape (G,): a residual stream, of many."""
         count: Ints = np.maximum(1, (self.slope > 0).any(axis=1).sum(axis=0))

@@ -96,6 +96,28 @@ def test_the_default_finds_more_than_what_it_is_made_of(toy: ModuleType) -> None
     assert best > volumes(toy, "evolution", range(2)) - 0.01
 
 
+def test_every_base_begins_with_a_large_and_a_small_plan(toy: ModuleType) -> None:
+    history = toy.play(toy.make_proposer(40, 0.0, "default"), 8)
+    swept = [(t.params["channel.allocation"], t.params["channel.density"]) for t in history]
+    for name in {name for name, _ in swept}:
+        small, large = sorted(density for other, density in swept if other == name)
+        assert large > small + 0.2
+
+
+def test_a_group_that_many_tensors_share_moves_the_features_most(toy: ModuleType) -> None:
+    space = toy.make_space()
+    landscape = space.landscapes["channel"]
+    slope = landscape.cost.slope.copy()
+    slope[:, 0, 0] += 1.0
+    cost = replace(landscape.cost, slope=slope)
+    space = replace(space, landscapes={"channel": replace(landscape, cost=cost)})
+    (branch,) = branches(space)
+    halves = [cost.widths // np.where(np.arange(4) == g, 2, 1) for g in range(4)]
+    moves = np.abs(branch.features(np.array(halves)) - branch.features(cost.widths[None]))[:, 1:]
+    assert cost.tensors.tolist() == [5, 2, 2, 2]
+    assert moves.diagonal() == pytest.approx(np.log(2) * np.sqrt(cost.tensors / 11))
+
+
 def test_workers_are_sent_to_different_places(toy: ModuleType) -> None:
     proposer = toy.make_proposer(40, 0.0, "default")
     history = toy.play(proposer, 10)
