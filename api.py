@@ -38,7 +38,7 @@ def launch(
     int8: Sequence[str] = ("none",),
     strategy: str | Sampler = "default",
     max_epochs: float = 0.0,
-    promote: float = 0.3,
+    promote: float = 0.4,
     lr: float | str | Sequence[float] = 1e-3,
     distil: float | str | Sequence[float] = 0.0,
     schedule: Sequence[str] | str = ("oneshot",),

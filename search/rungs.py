@@ -11,7 +11,7 @@ from .front import coordinates, rank, spread_order
 from .goal import Goal
 from .history import Record
 
-SHARE = 0.3
+SHARE = 0.4
 """Part of the plans of rung 0 that goes up: it covers 0.99 of the hypervolume of all."""
 GROWTH = 4
 """A rung trains four times as long as the one below, and takes a quarter of its plans."""

@@ -86,7 +86,7 @@ GIVEN: dict[str, Any] = {
     "align": 4,
     "strategy": "random",
     "max_epochs": 2.0,
-    "promote": 0.4,
+    "promote": 0.2,
     "lr": 0.5,
     "distil": 0.25,
     "schedule": ("gradual",),

@@ -202,7 +202,7 @@ VALUES = {
     "workers": launched("--workers=-1", "-1 is not in the range"),
     "max-epochs": launched("--max-epochs=-1", "max_epochs must be 0 or more"),
     "promote": launched("--max-epochs 1 --promote 1.5", "promote must be in"),
-    "promote-untrained": launched("--promote 0.4", "promote has no use: add --max-epochs"),
+    "promote-untrained": launched("--promote 0.2", "promote has no use: add --max-epochs"),
     "max-epochs-nan": launched("--max-epochs nan", "max_epochs must be"),
     "lr-zero": launched("--lr 0", "lr positive"),
     "density-zero": launched("--min-density 0", "min_density must be in (0, 1], got 0"),

@@ -49,7 +49,7 @@ def test_plans_without_progress_end_it_and_the_best_still_go_up(
     assert ended.code == 0
     plans, tuned = ended.json["trials"]["rungs"]
     assert 4 <= plans < 40
-    assert tuned == max(1, 3 * plans // 10)
+    assert tuned == max(1, 4 * plans // 10)
     assert ended.json["stopped"]["rule"] == "patience"
     assert command("verify", "new", "--json").json["done"]
     numbers = [(m["trial"], m["rung"]) for m in ended.json["front"]]
