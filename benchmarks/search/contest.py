@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import filelock
 import optuna
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
@@ -65,19 +66,20 @@ class LinearFlat(SearchSpace):
 
 
 def play(arena: Arena, entry: Entry, seed: int, file: Path, trials: int) -> int:
-    """Run until ``file`` holds ``trials`` rows; how many were run."""
+    """Run until ``file`` holds ``trials`` rows; how many were run. Other processes wait."""
     space = arena.space(entry.kind, entry.sensitivities)
     if entry.linear:
         space = LinearFlat(space.options, space.landscapes, space.recovery)
     proposer = Proposer(space, arena.goal, Rungs(0.0, entry.trials), strategy(entry.strategy), seed)
-    history = [told(space, i, row) for i, row in enumerate(rows(file))]
-    begun = len(history)
-    with file.open("a") as out:
-        while len(history) < trials:
-            row = one_trial(arena, proposer, history)
-            out.write(json.dumps(row) + "\n")
-            out.flush()
-            history.append(told(space, len(history), row))
+    with filelock.FileLock(file.with_suffix(".lock")):
+        history = [told(space, i, row) for i, row in enumerate(rows(file))]
+        begun = len(history)
+        with file.open("a") as out:
+            while len(history) < trials:
+                row = one_trial(arena, proposer, history)
+                out.write(json.dumps(row) + "\n")
+                out.flush()
+                history.append(told(space, len(history), row))
     return len(history) - begun
 
 
