@@ -86,7 +86,7 @@ def run_to_end(command: Command, run: str) -> None:
     resumed = command("resume", run, "--workers", "0", "--json")
     assert resumed.code == 0, resumed.err
     counts = resumed.json["trials"]
-    assert counts == {"complete": 20, "failed": 0, "running": 0, "waiting": 0, "rungs": [20, 6]}
+    assert counts == {"complete": 20, "failed": 0, "running": 0, "waiting": 0, "rungs": [20, 8]}
     audit = verify_run(run)
     assert audit.faults == ()
 
