@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from hierprune.search.front import coordinates, non_dominated
 from hierprune.search.history import Record
-from hierprune.search.rungs import Agreement, Agreements, Finished, Rungs, ranked
+from hierprune.search.rungs import (
+    SHARE,
+    WIDEST,
+    Agreement,
+    Agreements,
+    Finished,
+    Rungs,
+    ranked,
+)
 
 VALUES = st.tuples(st.integers(0, 9), st.integers(1, 9)).map(
     lambda v: {"accuracy": v[0] / 10, "params": v[1] / 10}
@@ -138,5 +146,5 @@ def test_more_plans_go_up_where_a_rung_predicts_badly_but_never_all(
     wide = rungs.sizes(plans, [Agreement(r, 9, spearman) for r in range(len(usual) - 1)])
     assert all(a <= b for a, b in zip(usual, wide, strict=True))
     assert (wide == usual) if spearman >= 0.7 else True
-    assert wide[1] <= max(1, 0.8 * plans)
+    assert wide[1] <= max(1, WIDEST * SHARE * plans) < max(2, plans)
     assert list(wide) == sorted(wide, reverse=True)
