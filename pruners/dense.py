@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from .allocation import Path, allocation
 from .calibration import Calibration, Statistics
 from .cost import CostModel, Floats
 from .criteria import Random, Saliency, criterion
+from .output_layer import OutputLayer, output_layer
 from .pattern import Single, inverse_order, parse
 from .tree import Group, ModelTree
 
@@ -37,6 +39,11 @@ class Dense:
     saliency: dict[tuple[str, str], Saliency] = field(default_factory=dict)
     sha256: str = ""
     _ranks: dict[tuple[str, str], Mapping[str, Tensor]] = field(default_factory=dict)
+
+    @cached_property
+    def output(self) -> OutputLayer | None:
+        """Its output layer; found when first asked for."""
+        return output_layer(self.model, self.calibration, self.statistics)
 
     def scores(self, name: str, granularity: str, seed: int = 0) -> Saliency:
         """Saliency of every unit by criterion; computed when first asked for.

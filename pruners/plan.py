@@ -24,6 +24,7 @@ class Recovery:
         sequential: do so layer by layer on the pruned model's own inputs: better far from dense,
             and a hundred times slower; BatchNorm statistics then stay as they are.
         recalibrate: re-estimate BatchNorm statistics.
+        refit: fit the output layer, by least squares, to what the pruned model gives it.
         epochs: of fine-tuning on the train split; 0 for none.
         lr: highest learning rate of fine-tuning, reached after a warm-up.
         distil: weight of the dense model's outputs in the loss of fine-tuning, in [0, 1].
@@ -34,6 +35,7 @@ class Recovery:
     reconstruct: bool = True
     sequential: bool = False
     recalibrate: bool = True
+    refit: bool = True
     epochs: float = 0.0
     lr: float = 1e-3
     distil: float = 0.0
@@ -47,6 +49,15 @@ class Recovery:
             raise UsageError(
                 f"epochs must be 0 or more and lr positive, got {self.epochs} and {self.lr}"
             )
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Recovery:
+        """From plain data; what says nothing of ``refit`` was written before there was any."""
+        return cls(**{"refit": False, **data})
+
+
+BARE = Recovery(reconstruct=False, recalibrate=False, refit=False)
+"""Cut and nothing else."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +135,7 @@ class PruningPlan:
             fields = {k: data[k] for k in cls.__dataclass_fields__ if k != "quantization"}
             fields["quantization"] = data.get("quantization", "none")
             keep = fields["keep"]
-            fields["recovery"] = Recovery(**fields["recovery"])
+            fields["recovery"] = Recovery.from_json(fields["recovery"])
             fields["keep"] = None if keep is None else {g: tuple(k) for g, k in keep.items()}
             return cls(**fields)
         except (KeyError, TypeError, AttributeError) as error:

@@ -19,8 +19,9 @@ from .cost import BUDGETS, CostModel
 from .criteria import CRITERIA
 from .dense import Dense, allocation_path
 from .depth import without_blocks
+from .output_layer import OutputLayer, refit
 from .pattern import parse
-from .plan import PruningPlan, Recovery
+from .plan import BARE, PruningPlan, Recovery
 from .recalibrate import recalibrate
 from .reconstruct import reconstruct_cut, reconstruct_masked
 from .sequential import reconstruct_sequentially
@@ -58,7 +59,16 @@ def apply_plan(dense: Dense, plan: PruningPlan) -> tuple[nn.Module, PruningPlan]
             reconstruct_masked(pruned, dense.model, dense.statistics)
     if plan.recovery.recalibrate and not plan.recovery.sequential:
         recalibrate(pruned, dense.calibration)
+    layer = fitted_last(dense, plan)
+    if layer is not None:
+        refit(pruned, layer, hold_zeros=parse(plan.granularity) is not None)
     return pruned, plan
+
+
+def fitted_last(dense: Dense, plan: PruningPlan) -> OutputLayer | None:
+    """The output layer, if it is to be fitted; where nothing goes it stays as it is."""
+    narrows = any(density < 1 for density in plan.density.values())
+    return dense.output if plan.recovery.refit and narrows else None
 
 
 def cut_model(dense: Dense, plan: PruningPlan) -> tuple[nn.Module, PruningPlan]:
@@ -70,7 +80,9 @@ def cut_model(dense: Dense, plan: PruningPlan) -> tuple[nn.Module, PruningPlan]:
     sizes = {n: tuple(t.shape) for n, t in dense.model.state_dict().items()}
     kept = kept_positions(dense.tree.groups, sizes, keep)
     if plan.recovery.reconstruct and plan.recovery.sequential:
-        reconstruct_sequentially(pruned, dense.model, dense.calibration, kept)
+        last = fitted_last(dense, plan)
+        left_alone = () if last is None else (last.use.weight,)
+        reconstruct_sequentially(pruned, dense.model, dense.calibration, kept, left_alone)
     elif plan.recovery.reconstruct:
         reconstruct_cut(pruned, dense.model, dense.statistics, kept)
     return pruned, replace(plan, keep=keep)
@@ -155,7 +167,8 @@ def prune(
         allocation: splits the density over groups: one of ``ALLOCATIONS``.
         budget: what the density counts: ``"units"``, ``"params"`` or ``"macs"`` of the whole model.
         calibration: a few training batches, ``(inputs, targets)`` or inputs alone; with them layers
-            are reconstructed and BatchNorm statistics re-estimated. Use a few hundred samples.
+            are reconstructed, BatchNorm statistics re-estimated and the output layer is fitted to
+            what it is left with. Use a few hundred samples.
         loss: ``loss(outputs, targets)`` for the criterion ``"taylor"``.
         tree: what can be pruned, from :func:`hierprune.inspect` with options of its own.
 
@@ -178,7 +191,7 @@ def prune(
         ratio=0.0,
         budget=budget,
         density={},
-        recovery=Recovery(reconstruct=bool(batches), recalibrate=bool(batches)),
+        recovery=Recovery() if batches else BARE,
     )
     if isinstance(density, Mapping):
         plan = at_densities(dense, plan, density)

@@ -97,7 +97,12 @@ def solve(wide: Tensor, gram: Tensor, survivors: Tensor) -> Tensor:
 
 def regularised(gram: Tensor) -> Tensor:
     """H = G + lambda I, shape (n, n); positive definite also where no input was ever active."""
-    return gram + RIDGE * gram.diagonal().mean().clamp(min=TINY) * torch.eye(len(gram))
+    return gram + ridge_of(gram, RIDGE)
+
+
+def ridge_of(gram: Tensor, share: float) -> Tensor:
+    """The ridge lambda I, shape (n, n), lambda a share of the mean diagonal of G."""
+    return share * gram.diagonal().mean().clamp(min=TINY) * torch.eye(len(gram))
 
 
 def solve_rows(wide: Tensor, gram: Tensor, alive: Tensor) -> Tensor:
@@ -108,9 +113,20 @@ def solve_rows(wide: Tensor, gram: Tensor, alive: Tensor) -> Tensor:
     long, and its exactness is no gain: stopping early shrinks what calibration data cannot tell.
     """
     hessian = regularised(gram)
+    return conjugate_gradients(wide * alive, hessian, wide @ hessian, alive)
+
+
+def conjugate_gradients(x: Tensor, hessian: Tensor, right: Tensor, alive: Tensor) -> Tensor:
+    """A few steps from ``x`` towards x H = right, in every row on its own survivors alone.
+
+    Args:
+        x: where to start, zero where nothing is alive, shape (o, n).
+        hessian: H, positive definite, shape (n, n).
+        right: shape (o, n).
+        alive: survivors, shape (o, n).
+    """
     scale = 1 / hessian.diagonal()
-    x = wide * alive
-    residual = ((wide - x) @ hessian) * alive
+    residual = (right - x @ hessian) * alive
     direction = residual * scale
     power = (residual * direction).sum(dim=1, keepdim=True)
     for _ in range(STEPS):

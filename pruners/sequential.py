@@ -12,7 +12,7 @@ BatchNorm statistics afterwards: the outputs are fitted to the dense ones.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +33,7 @@ def reconstruct_sequentially(
     dense: nn.Module,
     calibration: Calibration,
     kept: Mapping[tuple[str, int], Sequence[int]],
+    left_alone: Container[str] = (),
 ) -> None:
     """Re-solve, in place, every weight of ``pruned`` that is used as a matrix, in forward order.
 
@@ -43,6 +44,7 @@ def reconstruct_sequentially(
         dense: the model it was cut from.
         calibration: at most its first 512 samples are used.
         kept: what stayed of every tensor dimension that lost something.
+        left_alone: weights that something else solves.
     """
     batches = [inputs for inputs, _ in take(calibration.batches, SAMPLES)]
     if not batches or not kept:
@@ -51,7 +53,8 @@ def reconstruct_sequentially(
     touched = False
     for name, use in uses.items():
         touched = touched or any(tensor == name for tensor, _ in kept)
-        if touched and is_solvable(use, dict(pruned.named_parameters())[name]):
+        solvable = is_solvable(use, dict(pruned.named_parameters())[name])
+        if touched and solvable and name not in left_alone:
             solve_use(use, (pruned, dense), batches, kept)
 
 

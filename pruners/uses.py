@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -179,14 +180,21 @@ def spread(values: Sequence[int], spatial: int) -> tuple[int, ...]:
     return tuple(values) if len(values) == spatial else (values[0],) * spatial
 
 
-def visit_uses(model: nn.Module, inputs: Inputs, visit: Visit) -> set[str]:
+def visit_uses(model: nn.Module, inputs: Inputs, visit: Visit, *, plain: bool = True) -> set[str]:
     """Run ``model`` in eval mode without gradients and report every use; it is left as it was.
+
+    Args:
+        model: any.
+        inputs: of one forward.
+        visit: hears of the uses.
+        plain: run fused kernels as the simple operations that they are made of; without it the
+            model runs at its usual speed and uses inside such kernels go unreported.
 
     Returns:
         Names of the parameters that something else uses too.
     """
     mode = UseMode(model, visit)
-    with measuring(model), plain_kernels(), mode:
+    with measuring(model), plain_kernels() if plain else nullcontext(), mode:
         forward(model, inputs)
     return mode.other
 

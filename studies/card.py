@@ -116,6 +116,7 @@ def recovery_text(picked: Chosen) -> str:
     steps = [
         (recovery.reconstruct, "least-squares reconstruction"),
         (recovery.recalibrate and bool(tracked(picked.model)), "BatchNorm re-estimation"),
+        (recovery.refit, "least-squares fit of the output layer"),
         (recovery.epochs > 0, training_text(recovery)),
     ]
     return ", ".join(text for used, text in steps if used) or "nothing"

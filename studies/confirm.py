@@ -19,7 +19,7 @@ from ..errors import UsageError
 from ..objectives.latency import Latency, inputs_of
 from ..objectives.timing import compare, ratio
 from ..pruners.dense import Dense
-from ..pruners.plan import PruningPlan, Recovery
+from ..pruners.plan import BARE, PruningPlan
 from ..pruners.prune import apply_plan
 from ..search.history import Record
 from ..task import Task
@@ -39,8 +39,7 @@ SHORTEST = 0.1  # seconds for one model, where the time for all is short
 
 def bare_model(dense: Dense, plan: PruningPlan) -> nn.Module:
     """The model of a plan, cut and nothing else: weights do not change its time."""
-    none = Recovery(reconstruct=False, recalibrate=False)
-    return apply_plan(dense, replace(plan, recovery=none))[0]
+    return apply_plan(dense, replace(plan, recovery=BARE))[0]
 
 
 def confirm(

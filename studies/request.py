@@ -100,7 +100,7 @@ class Request:
         fields["objectives"] = None if objectives is None else tuple(objectives)
         fields["where"] = tuple(data["where"])
         fields["space"] = SpaceOptions.from_json(data["space"])
-        fields["recovery"] = Recovery(**data["recovery"])
+        fields["recovery"] = Recovery.from_json(data["recovery"])
         fields["latency"] = LatencyOptions.from_json(data["latency"])
         fields["stop"] = StopRules(**data.get("stop", {}))
         fields["recipes"] = Recipes.from_json(data.get("recipes", {}))

@@ -188,7 +188,7 @@ class RunRecord:
         fields["measured"] = tuple(ObjectiveInfo(**o) for o in data["measured"])
         fields["where"] = tuple(data["where"])
         fields["space"] = SpaceOptions.from_json(data["space"])
-        fields["recovery"] = Recovery(**data["recovery"])
+        fields["recovery"] = Recovery.from_json(data["recovery"])
         fields["dense"] = DenseInfo(**dense)
         fields["latency"] = LatencyOptions.from_json(data.get("latency", BEFORE))
         fields["stop"] = StopRules(**data.get("stop", {}))

@@ -115,6 +115,7 @@ class Wish:
             self.recovery,
             reconstruct=given.recovery.reconstruct,
             recalibrate=given.recovery.recalibrate,
+            refit=given.recovery.refit,
         )
         plan = replace(given, recovery=recovery, seed=self.seed, keep=None, quantization="none")
         return replace(at_densities(dense, plan, plan.density), dense_sha256=dense.sha256)

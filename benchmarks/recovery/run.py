@@ -22,7 +22,7 @@ from torch import nn
 from hierprune.objectives.base import Measurement, measure_quality
 from hierprune.pruners.cost import CostModel
 from hierprune.pruners.dense import Dense
-from hierprune.pruners.plan import PruningPlan, Recovery
+from hierprune.pruners.plan import BARE, PruningPlan, Recovery
 from hierprune.pruners.prune import apply_plan, at_density
 from hierprune.pruners.training import train
 from hierprune.pruners.tree import kept_positions
@@ -32,9 +32,10 @@ from hierprune.studies.source import TaskSource
 from hierprune.task import Task
 
 STEPS = {
-    "cut": Recovery(reconstruct=False, recalibrate=False),
-    "+ recalibrate": Recovery(reconstruct=False),
-    "+ reconstruct": Recovery(),
+    "cut": BARE,
+    "+ recalibrate": replace(BARE, recalibrate=True),
+    "+ reconstruct": Recovery(refit=False),
+    "+ refit": Recovery(),
 }
 BASE = PruningPlan("channel", "activation", "uniform", 0.0, "params", {})
 

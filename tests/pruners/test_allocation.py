@@ -23,7 +23,7 @@ from hierprune.pruners.allocation import (
 from hierprune.pruners.calibration import Calibration
 from hierprune.pruners.cost import CostModel
 from hierprune.pruners.dense import Dense, allocation_path
-from hierprune.pruners.plan import PruningPlan, Recovery
+from hierprune.pruners.plan import BARE, PruningPlan
 from hierprune.pruners.prune import apply_plan, at_density
 from hierprune.pruners.trace import build_tree
 
@@ -177,8 +177,7 @@ def test_global_magnitude_is_the_mask_of_torch():
     model = nn.Sequential(nn.Linear(9, 20), nn.ReLU(), nn.Linear(20, 6))
     x = torch.randn(2, 9)
     dense = Dense(model.eval(), build_tree(model, x), Calibration(()))
-    none = Recovery(reconstruct=False, recalibrate=False)
-    plan = PruningPlan("weight", "l1", "global", 0.0, "units", {}, none)
+    plan = PruningPlan("weight", "l1", "global", 0.0, "units", {}, BARE)
     pruned, _ = apply_plan(dense, at_density(dense, plan, 0.3))
     layers = [(m, "weight") for m in model if isinstance(m, nn.Linear)]
     total = sum(m.weight.numel() for m, _ in layers)
@@ -231,11 +230,10 @@ def test_single_weights_meet_the_budget_to_one_weight():
     model = nn.Sequential(nn.Linear(30, 40), nn.ReLU(), nn.Linear(40, 8)).eval()
     x = torch.randn(2, 30)
     dense = Dense(model, build_tree(model, x), Calibration(()))
-    none = Recovery(reconstruct=False, recalibrate=False)
     total = sum(p.numel() for p in model.parameters())
     for name in ALLOCATIONS:
         for density in (0.1, 0.37, 0.8):
-            plan = PruningPlan("weight", "l1", name, 0.0, "params", {}, none)
+            plan = PruningPlan("weight", "l1", name, 0.0, "params", {}, BARE)
             pruned, _ = apply_plan(dense, at_density(dense, plan, density))
             spent = sum(int((p != 0).sum()) for p in pruned.parameters())
             assert abs(spent - density * total) <= 1
