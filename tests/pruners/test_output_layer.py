@@ -1,0 +1,257 @@
+"""The output layer: fitted to what it is given, by a ridge that rows left out agree with."""
+
+import copy
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import hierprune
+from hierprune.pruners.calibration import Calibration, input_statistics
+from hierprune.pruners.dense import Dense
+from hierprune.pruners.output_layer import (
+    RIDGES,
+    best_ridge,
+    left_out_error,
+    output_layer,
+    refit,
+)
+from hierprune.pruners.plan import BARE, PruningPlan, Recovery
+from hierprune.pruners.prune import apply_plan, at_density
+from hierprune.pruners.reconstruct import ridge_of
+from hierprune.pruners.trace import build_tree
+
+BEFORE = Recovery(refit=False)
+
+
+def net() -> nn.Sequential:
+    torch.manual_seed(0)
+    layers = [nn.Linear(6, 40), nn.ReLU(), nn.Linear(40, 40), nn.ReLU(), nn.Linear(40, 3)]
+    return nn.Sequential(*layers).eval()
+
+
+def dense_of(model: nn.Module, x: Tensor) -> Dense:
+    data = Calibration(((x, None),))
+    return Dense(model, build_tree(model, x[:2]), data, input_statistics(model, data))
+
+
+def layer_of(model: nn.Module, x: Tensor):
+    data = Calibration(((x, None),))
+    return output_layer(model, data, input_statistics(model, data))
+
+
+def plan_at(dense: Dense, density: float, granularity="channel", **recovery) -> PruningPlan:
+    wanted = Recovery(**recovery)
+    plan = PruningPlan(granularity, "l1", "uniform", 0.0, "units", {}, wanted)
+    return at_density(dense, plan, density)
+
+
+@torch.no_grad()
+def error(a: nn.Module, b: nn.Module, x: Tensor) -> float:
+    return float((a(x) - b(x)).square().mean())
+
+
+def rows_of(seed: int, rows: int, n: int) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    v = torch.randn(rows, n, generator=generator, dtype=torch.double)
+    return v, torch.randn(rows, 2, generator=generator, dtype=torch.double)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 999), st.integers(3, 20), st.integers(1, 12), st.sampled_from(RIDGES))
+def test_the_error_of_rows_left_out_is_that_of_fits_without_them(seed, rows, n, share):
+    v, missing = rows_of(seed, rows, n)
+    ridge = ridge_of(v.T @ v / rows, share).double()
+    found = []
+    for out in range(rows):
+        rest = [i for i in range(rows) if i != out]
+        solved = torch.linalg.solve(v[rest].T @ v[rest] + rows * ridge, v[rest].T @ missing[rest])
+        found.append((missing[out] - v[out] @ solved).square())
+    expected = float(torch.stack(found).mean())
+    assert left_out_error(v, missing, v.T @ v / rows + ridge) == pytest.approx(expected, rel=1e-6)
+
+
+def test_what_is_noise_to_the_inputs_is_hardly_fitted_and_what_is_not_is():
+    v, noise = rows_of(0, 60, 40)
+    square = v.T @ v / 60
+    signal = v @ torch.randn(40, 2, dtype=torch.double)
+    strong, weak = (
+        float(best_ridge(v, missing, square)[0, 0]) / float(square.diagonal().mean())
+        for missing in (noise, signal)
+    )
+    assert strong == pytest.approx(max(RIDGES))
+    assert weak == pytest.approx(min(RIDGES))
+
+
+@pytest.mark.parametrize("granularity", ["channel", "weight", "2:4"])
+def test_outputs_come_closer_on_samples_that_it_was_not_fitted_to(granularity):
+    model, x, fresh = net(), torch.randn(400, 6), torch.randn(400, 6)
+    dense = dense_of(model, x)
+    plan = plan_at(dense, 0.3 if granularity != "2:4" else 0.5, granularity)
+    before, _ = apply_plan(dense, replace(plan, recovery=BEFORE))
+    after, _ = apply_plan(dense, plan)
+    assert error(after, model, fresh) < 0.95 * error(before, model, fresh)
+    for (name, old), new in zip(before.named_parameters(), after.parameters(), strict=True):
+        assert name.startswith("4.") or torch.equal(old, new)
+        assert bool((new[old == 0] == 0).all())
+
+
+def test_it_follows_the_layer_by_layer_form_too():
+    model, x, fresh = net(), torch.randn(60, 6), torch.randn(400, 6)
+    dense = dense_of(model, x)
+    plan = plan_at(dense, 0.5, sequential=True)
+    alone, _ = apply_plan(dense, replace(plan, recovery=replace(plan.recovery, refit=False)))
+    both, _ = apply_plan(dense, plan)
+    assert torch.equal(alone[2].weight, both[2].weight)
+    assert error(both, model, fresh) < error(alone, model, fresh)
+
+
+def test_where_nothing_goes_the_model_stays_the_same_to_the_last_bit():
+    model, x = net(), torch.randn(50, 6)
+    dense = dense_of(model, x)
+    same, _ = apply_plan(dense, plan_at(dense, 1.0))
+    assert error(same, model, x) == 0
+
+
+class Residual(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.inner(x).relu()
+
+
+def test_blocks_that_are_left_out_are_made_up_for():
+    torch.manual_seed(0)
+    model = nn.Sequential(Residual(), Residual(), nn.Linear(8, 2)).eval()
+    x, fresh = torch.randn(200, 8), torch.randn(200, 8)
+    dense = dense_of(model, x)
+    plan = PruningPlan("block", "l1", "global", 0.1, "units", {"1": 0})
+    before, _ = apply_plan(dense, replace(plan, recovery=BEFORE))
+    after, _ = apply_plan(dense, plan)
+    assert error(after, model, fresh) < 0.5 * error(before, model, fresh)
+
+
+class Recurrent(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.gru, self.out = nn.GRU(4, 24, batch_first=True), nn.Linear(24, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.gru(x)[0])
+
+
+class Bare(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.weight = nn.Linear(5, 30), nn.Parameter(torch.randn(30, 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.first(x).relu() @ self.weight
+
+
+def convolutions() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(1, 24, 3), nn.ReLU(), nn.Conv2d(24, 2, 3))
+
+
+def encoder() -> nn.Module:
+    return nn.TransformerEncoderLayer(8, 2, 32, batch_first=True)
+
+
+@pytest.mark.parametrize(
+    ("make", "shape", "name"),
+    [
+        (Recurrent, (64, 6, 4), "out.weight"),
+        (Bare, (200, 5), "weight"),
+        (encoder, (64, 5, 8), "linear2.weight"),  # within a fused kernel
+        (convolutions, (40, 1, 7, 7), "2.weight"),
+    ],
+)
+def test_it_is_found_wherever_it_is(make, shape, name):
+    torch.manual_seed(0)
+    model, x, fresh = make().eval(), torch.randn(shape), torch.randn(shape)
+    dense = dense_of(model, x)
+    assert dense.output is not None
+    assert dense.output.use.weight == name
+    plan = plan_at(dense, 0.5, reconstruct=False)
+    before, _ = apply_plan(dense, replace(plan, recovery=BARE))
+    after, _ = apply_plan(dense, plan)
+    assert error(after, model, fresh) < 0.5 * error(before, model, fresh)
+
+
+def test_many_rows_are_thinned_alike_in_both_models(monkeypatch):
+    monkeypatch.setattr("hierprune.pruners.output_layer.ROWS", 100)
+    torch.manual_seed(0)
+    model, x = Recurrent().eval(), torch.randn(64, 6, 4)
+    layer = layer_of(model, x)
+    assert 80 <= len(layer.dense_inputs) <= 100
+    same = copy.deepcopy(model)
+    refit(same, layer, hold_zeros=False)
+    assert error(same, model, x) < 1e-10
+
+
+class Tied(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.mix = nn.Embedding(9, 12), nn.Linear(12, 12)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return F.linear(self.mix(self.words(ids)).relu(), self.words.weight)
+
+
+def test_a_weight_with_other_uses_is_left_alone():
+    assert layer_of(Tied().eval(), torch.arange(8).reshape(4, 2)) is None
+
+
+def test_without_samples_there_is_nothing_to_fit_to():
+    assert output_layer(net(), Calibration(()), {}) is None
+
+
+def test_what_is_not_finite_is_not_fitted_to():
+    model, x = net(), torch.randn(50, 6)
+    layer = layer_of(model, x)
+    broken = copy.deepcopy(model)
+    with torch.no_grad():
+        broken[0].weight.fill_(float("nan"))
+    refit(broken, layer, hold_zeros=False)
+    assert torch.equal(broken[4].weight, model[4].weight)
+
+
+def test_a_model_that_calls_it_less_often_is_left_alone():
+    class Twice(nn.Module):
+        def __init__(self, times: int) -> None:
+            super().__init__()
+            self.out, self.times = nn.Linear(4, 4), times
+
+        def forward(self, x: Tensor) -> Tensor:
+            for _ in range(self.times):
+                x = self.out(x)
+            return x
+
+    torch.manual_seed(0)
+    model, once, x = Twice(2).eval(), Twice(1).eval(), torch.randn(30, 4)
+    before = once.out.weight.clone()
+    refit(once, layer_of(model, x), hold_zeros=False)
+    assert torch.equal(once.out.weight, before)
+
+
+def test_pruning_in_one_call_does_it():
+    model, x, fresh = net(), torch.randn(400, 6), torch.randn(400, 6)
+    pruned = hierprune.prune(model, x[:2], 0.3, calibration=[x])
+    assert pruned.plan.recovery.refit
+    before, _ = apply_plan(dense_of(model, x), replace(pruned.plan, recovery=BEFORE))
+    assert error(pruned.model, model, fresh) < error(before, model, fresh)
+
+
+def test_plans_from_before_it_was_there_go_without():
+    plan = PruningPlan("channel", "l1", "erk", 0.5, "units", {"a": 0.5})
+    assert PruningPlan.from_json(plan.to_json()).recovery.refit
+    old = json.loads(json.dumps(plan.to_json()))
+    del old["recovery"]["refit"]
+    assert not PruningPlan.from_json(old).recovery.refit
