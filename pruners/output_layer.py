@@ -13,13 +13,14 @@ It is the last step of :mod:`.sequential`, with a lambda that suits its few rows
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
 
-from ..task import Inputs, head
+from ..task import Inputs, batch_size, head
 from .calibration import Calibration, Statistics, take
 from .reconstruct import TINY, cholesky_solve, conjugate_gradients, ridge_of
 from .uses import LinearUse, features, find_uses, matrix, set_matrix, visit_uses
@@ -139,29 +140,46 @@ def left_out_error(inputs: Tensor, missing: Tensor, hessian: Tensor) -> float:
     return float((residual / (1 - leverage).clamp(min=TINY)).square().mean())
 
 
-def inputs_of(use: LinearUse, model: nn.Module, batches: Iterable[Inputs]) -> Tensor:
-    """What the rows of one weight are multiplied by, thinned to ``ROWS``, shape (rows, n)."""
+def inputs_of(use: LinearUse, model: nn.Module, batches: Sequence[Inputs]) -> Tensor:
+    """What the rows of one weight are multiplied by, thinned to about ``ROWS``, shape (rows, n)."""
     weight = dict(model.named_parameters())[use.weight]
-    batches = list(batches)
-    most = max(1, ROWS // len(batches))
+    samples = sum(batch_size(inputs) for inputs in batches)
     found = []
     for inputs in batches:
-        rows = rows_of(use, model, weight, inputs, plain=False)
+        most = max(1, ROWS * batch_size(inputs) // samples)
+        rows = rows_of(use, model, weight, inputs, most, plain=False)
         if not len(rows):  # a fused kernel did it
-            rows = rows_of(use, model, weight, inputs, plain=True)
-        found.append(rows[:: max(1, -(-len(rows) // most))])
+            rows = rows_of(use, model, weight, inputs, most, plain=True)
+        found.append(rows)
     return torch.cat(found)
 
 
 def rows_of(
-    use: LinearUse, model: nn.Module, weight: Tensor, inputs: Inputs, *, plain: bool
+    use: LinearUse, model: nn.Module, weight: Tensor, inputs: Inputs, most: int, *, plain: bool
 ) -> Tensor:
-    """:func:`inputs_of` of one batch, all rows; none where no such use was seen."""
+    """:func:`inputs_of` of one batch; no rows where no such use was seen."""
     found: list[Tensor] = []
 
     def visit(seen: LinearUse, x: Tensor) -> None:
-        if seen.weight == use.weight:
+        if seen.weight != use.weight:
+            return
+        if use.convolution is None:
             found.append(features(use, weight, x)[0])
+        else:  # image by image: patches take many times the memory of what they are cut from
+            each = max(1, most // len(x))
+            found.extend(thinned(features(use, weight, image[None])[0], each) for image in x)
 
     visit_uses(model, inputs, visit, plain=plain)
-    return torch.cat(found) if found else weight.new_empty(0, 1)
+    return thinned(torch.cat(found), most) if found else weight.new_empty(0, 1)
+
+
+def thinned(rows: Tensor, most: int) -> Tensor:
+    """At most so many rows, always the same of as many: shape (rows, n) to (most, n)."""
+    return rows if len(rows) <= most else rows[drawn(len(rows), most)]
+
+
+@lru_cache(maxsize=16)
+def drawn(rows: int, most: int) -> Tensor:
+    """Row numbers, ascending, shape (most,); an even stride would see one column of an image."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.randperm(rows, generator=generator)[:most].sort().values

@@ -22,7 +22,7 @@ from ..objectives.registry import objective
 from ..pruners.dense import Dense
 from ..pruners.distil import Distillation
 from ..pruners.pattern import parse
-from ..pruners.plan import PruningPlan
+from ..pruners.plan import BARE, PruningPlan
 from ..pruners.prune import apply_plan, shrink
 from ..pruners.schedules.course import train_to_plan
 from ..pruners.training import train
@@ -128,7 +128,8 @@ class Journey:
             plan = replace(trial.plan, keep=units)
             model = shrink(self.dense.model, self.dense.tree, plan.granularity, units or {})
         else:
-            model, plan = apply_plan(self.dense, trial.plan)
+            model, bare = apply_plan(self.dense, replace(trial.plan, recovery=BARE))
+            plan = replace(bare, recovery=trial.plan.recovery)
         model.load_state_dict(load_state(folder / WEIGHTS))
         return model, plan
 

@@ -35,7 +35,7 @@ STEPS = {
     "cut": BARE,
     "+ recalibrate": replace(BARE, recalibrate=True),
     "+ reconstruct": Recovery(refit=False),
-    "+ refit": Recovery(),
+    "+ output layer": Recovery(),
 }
 BASE = PruningPlan("channel", "activation", "uniform", 0.0, "params", {})
 

@@ -11,7 +11,7 @@ dense multiply-accumulates of convolutions and linear layers, counted alike on e
   to as many ways (importance, largest ratio of a layer, by kind of layer), of which the best at
   each budget counts; the default shares them among a study per budget, less the models scored for
   its one-layer sensitivities, once for all budgets and on training samples.
-- BatchNorm is re-estimated on the same 256 training samples, for all.
+- BatchNorm is re-estimated on the same 512 training samples, for all.
 - The same fine-tuning for all, with the dense model as teacher, in bfloat16. The others have one
   model each; of the default's evaluations four per budget are trained plans, in the order of
   promotion, and the one of the least loss on the samples of the search counts. What the first of

@@ -4,9 +4,10 @@
 
 ResNet-20 on Fashion-MNIST, one density for all groups, chosen to leave a share of the dense
 multiply-accumulates. A trial is what a study runs: cut, reconstruct, re-estimate BatchNorm on 1,024
-training samples, measure on the validation samples that the search sees. Printed are the share of
-reconstruction in its processor time (median of several), and accuracy before any training without
-any recovery, with each of the two steps alone, and with both.
+training samples, fit the output layer, measure on the validation samples that the search sees.
+Printed are the share of reconstruction, the output layer's fit included, in its processor time
+(median of several), and accuracy before any training without any recovery, with BatchNorm alone,
+with reconstruction alone, with both but for the output layer, and with all.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import torch
 
 from hierprune.objectives.base import measure_quality
 from hierprune.pruners.dense import Dense
-from hierprune.pruners.plan import PruningPlan, Recovery
+from hierprune.pruners.plan import BARE, PruningPlan, Recovery
 from hierprune.pruners.prune import apply_plan, at_density
 from hierprune.studies.dense import default_cache, dense_model
 from hierprune.studies.holdback import searched
@@ -35,9 +36,10 @@ from hierprune.task import Task
 REPEATS = 7
 CRITERIA = ("activation", "taylor", "l1")
 RECOVERIES = (
-    Recovery(reconstruct=False, recalibrate=False),
-    Recovery(reconstruct=False),
+    BARE,
+    replace(BARE, recalibrate=True),
     Recovery(recalibrate=False),
+    Recovery(refit=False),
     Recovery(),
 )
 
@@ -54,7 +56,7 @@ def seconds(run: Callable[[], Any]) -> float:
 
 def share_of_time(dense: Dense, task: Task, plan: PruningPlan) -> float:
     """Part of a trial that goes into reconstruction."""
-    cut = replace(plan, recovery=RECOVERIES[0])
+    cut = replace(plan, recovery=BARE)
     solved = replace(plan, recovery=RECOVERIES[2])
 
     def trial() -> None:
@@ -80,8 +82,8 @@ def main() -> None:
     task = searched(whole, held_back=True)
     with tempfile.TemporaryDirectory() as cache:
         dense = prepare(task, model, Path(cache))
-    print("| MACs | criterion | share of time | cut | + BatchNorm | + reconstruction | + both |")
-    print("|---" * 7 + "|")
+    print("| MACs | criterion | share of time | cut | BatchNorm | reconstruction | no fit | all |")
+    print("|---" * 8 + "|")
     for share in given.shares:
         for criterion in CRITERIA:
             base = PruningPlan("channel", criterion, "uniform", 0.0, "macs", {})

@@ -185,6 +185,19 @@ def test_it_is_found_wherever_it_is(make, shape, name):
     assert error(after, model, fresh) < 0.5 * error(before, model, fresh)
 
 
+def test_large_images_add_few_rows_of_every_sample(monkeypatch):
+    monkeypatch.setattr("hierprune.pruners.output_layer.ROWS", 200)
+    torch.manual_seed(0)
+    model, x = convolutions().eval(), torch.randn(40, 1, 9, 9)
+    dense = dense_of(model, x)
+    assert dense.output is not None
+    assert dense.output.dense_inputs.shape == (200, 24 * 9 + 1)
+    plan = plan_at(dense, 0.5, reconstruct=False)
+    before, _ = apply_plan(dense, replace(plan, recovery=BARE))
+    after, _ = apply_plan(dense, plan)
+    assert error(after, model, x) < 0.5 * error(before, model, x)
+
+
 def test_many_rows_are_thinned_alike_in_both_models(monkeypatch):
     monkeypatch.setattr("hierprune.pruners.output_layer.ROWS", 100)
     torch.manual_seed(0)
