@@ -29,6 +29,8 @@ SAMPLES = 512
 """Of calibration. On MiniLM 1,024 are worth 0.003 of accuracy more, and twice the time."""
 RIDGES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """Of which lambda is taken, over the mean diagonal of E[v v^T]."""
+OUTPUTS = 256
+"""Of so many it is chosen by the errors, where a vocabulary has more."""
 ROWS = 16384
 """Rows in all, where outputs are many per sample; further ones are thinned out."""
 
@@ -57,7 +59,7 @@ def output_layer(
 
     Returns:
         ``None`` where it cannot be fitted: without calibration samples or linear layers, and where
-        the weight has other uses (as an embedding), groups, or too many inputs.
+        the weight has other uses (as an embedding), groups, or too many inputs or infinite ones.
     """
     batches = tuple(inputs for inputs, _ in take(calibration.batches, SAMPLES))
     if not batches:
@@ -67,8 +69,10 @@ def output_layer(
         return None
     use, named = uses[-1], dict(model.named_parameters())
     inputs = inputs_of(use, model, batches)
+    if not bool(inputs.isfinite().all()):
+        return None
     weights = matrix(use, named[use.weight], named[use.bias] if use.bias else None)[0]
-    return OutputLayer(use, batches, inputs, weights.detach())
+    return OutputLayer(use, batches, inputs, single(weights.detach()))
 
 
 def is_fittable(use: LinearUse, statistics: Statistics) -> bool:
@@ -91,15 +95,16 @@ def refit(pruned: nn.Module, layer: OutputLayer, *, hold_zeros: bool) -> None:
     """
     named = dict(pruned.named_parameters())
     weight, bias = named[layer.use.weight], named[layer.use.bias] if layer.use.bias else None
-    now = matrix(layer.use, weight, bias)[0]
+    now = single(matrix(layer.use, weight, bias)[0])
     inputs = inputs_of(layer.use, pruned, layer.batches)
     same = len(inputs) == len(layer.dense_inputs) and len(now) == len(layer.matrix)
     if not same or not bool(inputs.isfinite().all()):
         return
-    target = layer.dense_inputs @ layer.matrix.T
-    square, cross = inputs.T @ inputs / len(inputs), target.T @ inputs / len(inputs)
-    ridge = best_ridge(inputs, target - inputs @ now.T, square)
-    hessian, right = square + ridge, cross + now @ ridge
+    square, cross = (x.T @ inputs / len(inputs) for x in (inputs, layer.dense_inputs))
+    some = drawn(len(now), min(OUTPUTS, len(now)))
+    missing = layer.dense_inputs @ layer.matrix[some].T - inputs @ now[some].T
+    ridge = best_ridge(inputs, missing, square)
+    hessian, right = square + ridge, layer.matrix @ cross + now @ ridge
     if hold_zeros:
         alive = now != 0
         if bias is not None:
@@ -170,7 +175,12 @@ def rows_of(
             found.extend(thinned(features(use, weight, image[None])[0], each) for image in x)
 
     visit_uses(model, inputs, visit, plain=plain)
-    return thinned(torch.cat(found), most) if found else weight.new_empty(0, 1)
+    return single(thinned(torch.cat(found), most)) if found else weight.new_empty(0, 1)
+
+
+def single(values: Tensor) -> Tensor:
+    """In single precision at least: half precision cannot be solved in."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def thinned(rows: Tensor, most: int) -> Tensor:

@@ -209,6 +209,33 @@ def test_many_rows_are_thinned_alike_in_both_models(monkeypatch):
     assert error(same, model, x) < 1e-10
 
 
+def test_a_vocabulary_is_fitted_whole_by_a_ridge_that_some_words_choose(monkeypatch):
+    monkeypatch.setattr("hierprune.pruners.output_layer.OUTPUTS", 5)
+    torch.manual_seed(0)
+    layers = [nn.Linear(6, 24), nn.ReLU(), nn.Linear(24, 24), nn.ReLU(), nn.Linear(24, 60)]
+    model, x, fresh = nn.Sequential(*layers).eval(), torch.randn(300, 6), torch.randn(300, 6)
+    dense = dense_of(model, x)
+    plan = plan_at(dense, 0.5, reconstruct=False)
+    before, _ = apply_plan(dense, replace(plan, recovery=BARE))
+    after, _ = apply_plan(dense, plan)
+    with torch.no_grad():
+        errors = [(m(fresh) - model(fresh)).square().mean(0) for m in (after, before)]
+    assert bool((errors[0] < errors[1]).all())
+
+
+def test_models_in_half_precision_are_fitted_in_single():
+    model, x = net().bfloat16(), torch.randn(300, 6).bfloat16()
+    layer = layer_of(model, x)
+    assert layer.dense_inputs.dtype == torch.float32
+    worse = copy.deepcopy(model)
+    with torch.no_grad():
+        worse[4].weight[:, ::2] = 0
+    before = error(worse, model, x)
+    refit(worse, layer, hold_zeros=False)
+    assert worse[4].weight.dtype == torch.bfloat16
+    assert error(worse, model, x) < 0.1 * before
+
+
 class Tied(nn.Module):
     def __init__(self) -> None:
         super().__init__()
