@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..errors import UsageError
 from ..task import Batch, Task, batch_size, head
 from .uses import LinearUse, features, visit_uses
 
@@ -75,6 +76,9 @@ def input_statistics(
 
     A parameter that is used in several ways (an embedding that is also the output layer) has no
     Gram matrix; without ``grams`` none has. ``model`` runs in eval mode and is left as it was.
+
+    Raises:
+        UsageError: what a layer is given is not finite.
     """
     weights = dict(model.named_parameters())
     sums: dict[str, RunningSum] = {}
@@ -88,10 +92,16 @@ def input_statistics(
         else:
             shared.add(use.weight)
 
-    for inputs, _ in calibration.batches:
+    for number, (inputs, _) in enumerate(calibration.batches, start=1):
         for running in sums.values():
             running.rows_left = rows
         shared |= visit_uses(model, inputs, visit)
+        for name, running in sums.items():
+            if not running.finite:
+                raise UsageError(
+                    f"batch {number} of the train or calibration data gives the weight {name!r} "
+                    f"inputs that are NaN or infinite; drop or mend those samples"
+                )
     means = {name: running.mean() for name, running in sums.items()}
     return {n: replace(m, gram=None) if n in shared else m for n, m in means.items()}
 
@@ -106,6 +116,7 @@ class RunningSum:
         self.gram_rows = 0
         self.abs_sum: Tensor | float = 0.0
         self.count = 0
+        self.finite = True
         self.rows_left = rows
 
     def add(self, x: Tensor) -> None:
@@ -113,6 +124,7 @@ class RunningSum:
         channels_last = x if self.use.convolution is None else x.movedim(1, -1).flatten(0, -2)
         self.abs_sum = self.abs_sum + channels_last.abs().sum(dim=0)
         self.count += len(channels_last)
+        self.finite = self.finite and bool(x.isfinite().all())
         if self.rows_left > 0 and self.has_gram():
             self.add_gram(features(self.use, self.weight, x))
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from hierprune.errors import UsageError
 from hierprune.pruners import calibration
 from hierprune.pruners.calibration import Calibration, input_statistics, take
 from hierprune.task import Task
@@ -53,6 +54,15 @@ def test_a_shuffled_split_gives_the_same_samples_and_no_global_draw():
     rows = [torch.cat([y for _, y in c.batches]).tolist() for c in (first, second, other)]
     assert rows[0] == rows[1] != rows[2]
     assert len(set(rows[0])) == 40
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_inputs_that_are_not_finite_name_the_batch_and_the_weight(bad):
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+    spoilt = torch.ones(4, 3)
+    spoilt[2, 1] = bad
+    with pytest.raises(UsageError, match=r"batch 2 .* '0.weight' .*NaN or infinite"):
+        input_statistics(model, Calibration(((torch.ones(4, 3), None), (spoilt, None))))
 
 
 def test_statistics_are_moments_of_the_inputs():
