@@ -67,9 +67,7 @@ class LinearFlat(SearchSpace):
 
 def play(arena: Arena, entry: Entry, seed: int, file: Path, trials: int) -> int:
     """Run until ``file`` holds ``trials`` rows; how many were run. Other processes wait."""
-    space = arena.space(entry.kind, entry.sensitivities)
-    if entry.linear:
-        space = LinearFlat(space.options, space.landscapes, space.recovery)
+    space = space_of(arena, entry)
     proposer = Proposer(space, arena.goal, Rungs(0.0, entry.trials), strategy(entry.strategy), seed)
     with filelock.FileLock(file.with_suffix(".lock")):
         history = [told(space, i, row) for i, row in enumerate(rows(file))]
@@ -81,6 +79,14 @@ def play(arena: Arena, entry: Entry, seed: int, file: Path, trials: int) -> int:
                 out.flush()
                 history.append(told(space, len(history), row))
     return len(history) - begun
+
+
+def space_of(arena: Arena, entry: Entry) -> SearchSpace:
+    """The space that an entry searches."""
+    space = arena.space(entry.kind, entry.sensitivities)
+    if entry.linear:
+        return LinearFlat(space.options, space.landscapes, space.recovery)
+    return space
 
 
 def one_trial(arena: Arena, proposer: Proposer, history: list[FrozenTrial]) -> dict[str, Any]:

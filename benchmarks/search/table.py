@@ -70,7 +70,11 @@ def body(runs: Runs, charge: int) -> list[str]:
 
 def cell(found: Sequence[Floats], count: int, best: float) -> str:
     """Hypervolume after ``count`` trials, of the runs that came so far."""
-    shares = [hypervolume(p[:count]) / best for p in found if len(p) >= count > 0]
+    return shares_cell([hypervolume(p[:count]) / best for p in found if len(p) >= count > 0])
+
+
+def shares_cell(shares: Sequence[float]) -> str:
+    """Mean, standard deviation and number of some runs' shares."""
     if not shares:
         return ""
     spread = f" ±{stdev(shares):.3f}" if len(shares) > 1 else ""
