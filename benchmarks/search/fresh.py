@@ -37,18 +37,15 @@ FEWEST = 1000
 """Unused validation samples that are enough."""
 
 
-def unseen(ready: Arena, most: int) -> Task:
-    """The task of a contest with other samples as its validation split."""
+def unseen(ready: Arena, most: int) -> Rows:
+    """Samples of a contest that its trials do not use."""
     whole = TaskSource(ready.setting.example).load()
     assert isinstance(whole.val, Rows)
     assert isinstance(whole.test, Rows)
-    left = torch.arange(ready.setting.val, len(whole.val.targets))
-    source, left = (
-        (whole.val, left)
-        if len(left) >= FEWEST
-        else (whole.test, torch.arange(len(whole.test.targets)))
-    )
-    return replace(whole, val=replace(source.part(left[:most]), batch=250))
+    left = whole.val.part(torch.arange(len(whole.val.targets))[ready.setting.val :])
+    rest = left if len(left.targets) >= FEWEST else whole.test
+    first = torch.arange(min(most, len(rest.targets)))
+    return replace(rest.part(first), batch=250)
 
 
 def fronts(points: Floats) -> Mapping[int, list[int]]:
@@ -57,9 +54,10 @@ def fronts(points: Floats) -> Mapping[int, list[int]]:
     return {n: np.flatnonzero(non_dominated(points[:n])).tolist() for n in counts}
 
 
-def measured(ready: Arena, task: Task, folder: Path) -> dict[str, dict[int, float]]:
+def measured(ready: Arena, samples: Rows, folder: Path) -> dict[str, dict[int, float]]:
     """The first metric of every front's plans by run and trial; goes on where it was stopped."""
-    metric, file = ready.goal.axes[0].name, folder / "fresh.jsonl"
+    metric, count = ready.goal.axes[0].name, len(samples.targets)
+    task, file = replace(ready.task, val=samples), folder / f"fresh-{count}.jsonl"
     found: dict[str, dict[int, float]] = defaultdict(dict)
     with filelock.FileLock(file.with_suffix(".lock")):
         for row in rows(file):
@@ -84,17 +82,17 @@ def runs(folder: Path) -> dict[str, list[dict[str, list[float]]]]:
     return {file.stem: rows(file) for file in files}
 
 
-def tables(ready: Arena, task: Task, folder: Path) -> str:
+def tables(ready: Arena, samples: Rows, folder: Path) -> str:
     """The tables of one contest."""
-    axis = fresh_axis(ready, task)
-    values = measured(ready, task, folder)
+    axis = fresh_axis(ready, replace(ready.task, val=samples))
+    values = measured(ready, samples, folder)
     found: dict[str, dict[int, list[Floats]]] = defaultdict(lambda: defaultdict(list))
     for run, trials in runs(folder).items():
         points = np.array([trial["point"] for trial in trials])
         for count, front in fronts(points).items():
             again = [[axis(values[run][i]), points[i, 1]] for i in front]
             found[run.rpartition("-")[0]][count].append(np.array(again))
-    lines = [f"### {folder.name}, {len(task.val.targets):,} fresh samples", ""]  # type: ignore[attr-defined]
+    lines = [f"### {folder.name}, {len(samples.targets):,} fresh samples", ""]
     for scale, scaled in (("linear", lambda p: p), ("logarithmic", logarithmic)):
         shown = {
             entry: {n: [scaled(p) for p in sets] for n, sets in by_count.items()}
