@@ -11,6 +11,7 @@ import numpy as np
 from ..pruners.allocation import sigmoid
 from ..pruners.cost import CostModel, Floats, Ints
 from .candidates import Road, candidates, costs, logit, moved_to, road, widths_of
+from .goal import FULL
 from .history import Record
 from .opening import Depth
 from .space import OFFSET, SearchSpace
@@ -173,7 +174,11 @@ class Branch:
         options, (low, high) = self.space.options, self.span
         if options.kind == "flat":
             limits = logit(np.array([options.min_density, options.max_density]))
-            logits, (low, high) = np.clip(logits, *limits), self.bounds
+            dearest = self.shares(options.max_density * self.cost.widths[None].astype(np.float64))[
+                0
+            ]
+            logits = np.clip(logits, *limits)
+            low, high = min(low, self.bounds[0], FULL * dearest), self.bounds[1]
         widths = np.unique(widths_of(logits, self.cost), axis=0)
         shares = self.shares(widths)
         return widths[(shares >= low) & (shares <= high)]

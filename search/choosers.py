@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -115,7 +115,8 @@ class ModelBased(Grid):
     A few plans of each base allocation show what the model loses; from then on candidates are
     weighed at every proposal: their parameters and multiply-accumulates are arithmetic, what is
     measured is modelled. They vary stages, and then single groups, once what is coarser pays no
-    more.
+    more. Of several branches one with too few plans for a model gets every other plan until it has
+    enough.
     """
 
     sweeps: bool = True
@@ -130,11 +131,27 @@ class ModelBased(Grid):
 
     def __call__(self, plans: Plans, index: int, seed: int) -> dict[str, Any] | None:  # type: ignore[override]
         """See :class:`Chooser`."""
-        begun = index >= self.heats
-        found = self.best(plans, np.random.default_rng([seed, index])) if begun else None
+        if index < self.heats:
+            return super().__call__(plans, index, seed) if self.sweeps else None
+        if self.sweeps and index % 2 and (branch := self.neglected(plans)) is not None:
+            return self.swept(branch, plans, index)
+        found = self.best(plans, np.random.default_rng([seed, index]))
         if found is not None:
             return found
         return super().__call__(plans, index, seed) if self.sweeps else None
+
+    def neglected(self, plans: Plans) -> Branch | None:
+        """The branch with the fewest plans, where they are too few to learn from."""
+        known = sorted_out(plans.all)
+        branch = min(self._branches, key=lambda b: len(known[b.key]))
+        return branch if len(known[branch.key]) < ENOUGH else None
+
+    def swept(self, branch: Branch, plans: Plans, index: int) -> dict[str, Any]:
+        """One more plan on the base allocations of a branch, which take turns."""
+        names = list(branch.roads)
+        name = names[len(sorted_out(plans.all)[branch.key]) % len(names)]
+        low, high = branch.span
+        return branch.on_road(name, low + van_der_corput(index + 1) ** 2 * (high - low))
 
     @property
     def heats(self) -> int:
@@ -147,6 +164,7 @@ class ModelBased(Grid):
         points = self.standing(plans.done)
         front, depth = front_of(points), self.depth(points)
         done, running, failed = (sorted_out(p) for p in (plans.done, plans.running, plans.failed))
+        front = np.concatenate([front, *self.expected(done, running)])
         best: tuple[Branch, Ints] | None = None
         most = -np.inf
         for learner in self._learners:
@@ -159,11 +177,24 @@ class ModelBased(Grid):
             widths = untried(drawn, branch.tried(known))
             if len(widths) == 0:
                 continue
-            gains = learner.gains(done[branch.key], running[branch.key], widths, front, random)
+            gains = learner.gains(done[branch.key], widths, front, random)
             if gains.max() > most:
                 order = np.argsort(-gains, kind="stable")[:TRIES]
                 most, best = float(gains.max()), (branch, widths[order])
         return None if best is None else best[0].first_new(best[1])
+
+    def expected(
+        self, done: Mapping[Key, list[Record]], running: Mapping[Key, list[Record]]
+    ) -> Iterator[Floats]:
+        """Where the running plans of every branch with a model are expected to come out, (n, m).
+
+        They count as measured (the believer of Ginsbourger et al. 2010), so that workers are sent
+        to different places.
+        """
+        for learner in self._learners:
+            key = learner.branch.key
+            if running[key] and len(done[key]) >= ENOUGH:
+                yield learner.expected(done[key], running[key])
 
     def depth(self, points: Floats) -> Depth:
         """The level to vary: of a flat space, which few groups have, single groups at once."""

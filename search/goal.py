@@ -70,6 +70,6 @@ class Goal:
         found = [c for c in self.constraints if c.objective == budget and "<" in c.operator]
         if not found:
             return 0.0, 1.0
-        high = min(c.bound(self.dense) / self.dense[budget] for c in found)
+        high = min(1.0, *(c.bound(self.dense) / self.dense[budget] for c in found))
         qualities_only = all(axis.guess is not None for axis in self.axes)
         return FULL * high if qualities_only else 0.0, high

@@ -108,7 +108,6 @@ class Learner:
     def gains(
         self,
         done: Sequence[Record],
-        running: Sequence[Record],
         widths: Ints,
         front: Floats,
         random: np.random.Generator,
@@ -116,22 +115,19 @@ class Learner:
         """Expected gain in hypervolume of candidates (N, G), times the chance to be allowed, (N,).
 
         Those that break a constraint on an exact cost come last: minus what they exceed it by.
-        Plans that still run count as what is expected of them (the believer of Ginsbourger et al.
-        2010), so that workers are sent to different places.
         """
-        n = len(running)
-        everything = np.concatenate([self.widths(running), widths])
-        beliefs = [self.believed(axis, done, everything) for axis in self.goal.axes]
-        expected = np.stack([b.median[:n] for b in beliefs], axis=1)  # (n, m)
-        gain = expected_gain(
-            [replace(b, mean=b.mean[n:], std=b.std[n:]) for b in beliefs],
-            np.concatenate([front, expected]),
-            random,
-        )
+        beliefs = [self.believed(axis, done, widths) for axis in self.goal.axes]
+        gain = expected_gain(beliefs, front, random)
         for chance in self.chances(done, widths):
             gain = gain * chance
         excess = self.excess(widths)
         return np.where(excess > 0, -excess, gain)
+
+    def expected(self, done: Sequence[Record], running: Sequence[Record]) -> Floats:
+        """Where plans that still run are expected to come out, (n, m)."""
+        widths = self.widths(running)
+        beliefs = [self.believed(axis, done, widths) for axis in self.goal.axes]
+        return np.stack([b.median for b in beliefs], axis=1)
 
     def believed(self, axis: Axis, done: Sequence[Record], widths: Ints) -> Belief:
         """What is thought of one objective's coordinate at these widths."""

@@ -19,7 +19,8 @@ def opened(points: Floats, begun: int) -> Depth:
     """The level to vary, by how the hypervolume grew.
 
     With few plans there is more to find between the base allocations than in single layers, whose
-    switches are as many directions as there are layers. A level that was opened stays open.
+    switches are as many directions as there are layers. A level that was opened stays open, but
+    where a plan that was begun before pays after all.
 
     Args:
         points: of the finished plans, to be minimised, in their order, shape (N, m).

@@ -17,7 +17,9 @@ from .front import Floats
 SAMPLES = 1024
 """Points of the objective space that gains are counted at."""
 BETTER = 0.1
-"""How far beyond a front that does better than dense there is still something to gain."""
+"""How far beyond a front that does as well as dense there is still something to gain."""
+AS_WELL = 1e-3
+"""Loss of quality up to which that is so."""
 MARGIN = 0.05
 """How far losses of quality are told apart beyond dense and guessing."""
 AT_DENSE = (float(np.log(MARGIN / (1 + MARGIN))), (1 + 2 * MARGIN) / (MARGIN * (1 + MARGIN)))
@@ -93,10 +95,10 @@ def expected_gain(beliefs: Sequence[Belief], front: Floats, random: np.random.Ge
 def open_points(front: Floats, axes: int, random: np.random.Generator) -> Floats:
     """Points below the reference that no member of the front dominates, shape (<= SAMPLES, m).
 
-    They go down to 0, the dense model's quality, and to :data:`BETTER` below what does better.
+    They go down to 0, the dense model's quality, and to :data:`BETTER` below what does as well.
     """
     best = front.min(axis=0, initial=1.0)
-    low = np.where(best <= 0, best - BETTER, 0.0)[:, None]
+    low = np.where(best <= AS_WELL, best - BETTER, 0.0)[:, None]
     found: list[Floats] = []
     for _ in range(8):
         drawn = low + (1 - low) * random.random((axes, 4 * SAMPLES))

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import filelock
 import optuna
@@ -72,7 +72,7 @@ def play(arena: Arena, entry: Entry, seed: int, file: Path, trials: int) -> int:
     with filelock.FileLock(file.with_suffix(".lock")):
         history = [told(space, i, row) for i, row in enumerate(rows(file))]
         begun = len(history)
-        with file.open("a") as out:
+        with continued(file) as out:
             while len(history) < trials:
                 row = one_trial(arena, proposer, history)
                 out.write(json.dumps(row) + "\n")
@@ -107,14 +107,22 @@ def one_trial(arena: Arena, proposer: Proposer, history: list[FrozenTrial]) -> d
 
 
 def rows(file: Path) -> list[dict[str, Any]]:
-    """The trials in a run's file; a torn last line is cut off."""
-    if not file.exists():
-        return []
-    text = file.read_text()
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        file.write_text(whole)
-    return [json.loads(line) for line in whole.splitlines()]
+    """The trials in a run's file; a last line that is torn or still written does not count."""
+    return [json.loads(line) for line in whole_lines(file).splitlines()]
+
+
+def continued(file: Path) -> TextIO:
+    """A file of rows, opened to append; a torn last line is cut off."""
+    whole = len(whole_lines(file).encode())
+    out = file.open("a")
+    out.truncate(whole)
+    return out
+
+
+def whole_lines(file: Path) -> str:
+    """The text of a file up to its last newline."""
+    text = file.read_text() if file.exists() else ""
+    return text[: text.rfind("\n") + 1]
 
 
 def told(space: SearchSpace, number: int, row: Mapping[str, Any]) -> FrozenTrial:

@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import filelock
 import numpy as np
@@ -29,12 +30,14 @@ from hierprune.studies.guess import guessing
 from hierprune.studies.source import TaskSource
 from hierprune.task import Task
 
-from .contest import ENTRIES, rows, space_of
+from .contest import ENTRIES, continued, rows, space_of
 from .table import CHECKPOINTS, logarithmic, shares_cell
 from .tasks import SETTINGS, Arena, arena
 
 FEWEST = 1000
 """Unused validation samples that are enough."""
+Played = Mapping[str, Sequence[Mapping[str, Any]]]
+"""Rows by run."""
 
 
 def unseen(ready: Arena, most: int) -> Rows:
@@ -54,7 +57,9 @@ def fronts(points: Floats) -> Mapping[int, list[int]]:
     return {n: np.flatnonzero(non_dominated(points[:n])).tolist() for n in counts}
 
 
-def measured(ready: Arena, samples: Rows, folder: Path) -> dict[str, dict[int, float]]:
+def measured(
+    ready: Arena, samples: Rows, played: Played, folder: Path
+) -> dict[str, dict[int, float]]:
     """The first metric of every front's plans by run and trial; goes on where it was stopped."""
     metric, count = ready.goal.axes[0].name, len(samples.targets)
     task, file = replace(ready.task, val=samples), folder / f"fresh-{count}.jsonl"
@@ -62,8 +67,8 @@ def measured(ready: Arena, samples: Rows, folder: Path) -> dict[str, dict[int, f
     with filelock.FileLock(file.with_suffix(".lock")):
         for row in rows(file):
             found[row["run"]][row["trial"]] = row[metric]
-        with file.open("a") as out:
-            for run, trials in runs(folder).items():
+        with continued(file) as out:
+            for run, trials in played.items():
                 space = space_of(ready, ENTRIES[run.rpartition("-")[0]])
                 points = np.array([trial["point"] for trial in trials])
                 wanted = {i for front in fronts(points).values() for i in front}
@@ -76,7 +81,7 @@ def measured(ready: Arena, samples: Rows, folder: Path) -> dict[str, dict[int, f
     return found
 
 
-def runs(folder: Path) -> dict[str, list[dict[str, list[float]]]]:
+def runs(folder: Path) -> Played:
     """Rows of all runs in a folder, by entry and seed."""
     files = [f for entry in ENTRIES for f in sorted(folder.glob(f"{entry}-[0-9]*.jsonl"))]
     return {file.stem: rows(file) for file in files}
@@ -85,9 +90,10 @@ def runs(folder: Path) -> dict[str, list[dict[str, list[float]]]]:
 def tables(ready: Arena, samples: Rows, folder: Path) -> str:
     """The tables of one contest."""
     axis = fresh_axis(ready, replace(ready.task, val=samples))
-    values = measured(ready, samples, folder)
+    played = runs(folder)
+    values = measured(ready, samples, played, folder)
     found: dict[str, dict[int, list[Floats]]] = defaultdict(lambda: defaultdict(list))
-    for run, trials in runs(folder).items():
+    for run, trials in played.items():
         points = np.array([trial["point"] for trial in trials])
         for count, front in fronts(points).items():
             again = [[axis(values[run][i]), points[i, 1]] for i in front]

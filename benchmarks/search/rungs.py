@@ -34,7 +34,7 @@ from hierprune.search.promotion import Promoter
 from hierprune.search.proposal import Proposal
 from hierprune.search.rungs import GROWTH, Rungs
 
-from .contest import ENTRIES, play, rows, told
+from .contest import ENTRIES, continued, play, rows, told
 from .tasks import Arena, arena
 
 SHARES = (0.1, 0.2, 0.3, 0.4)
@@ -55,7 +55,7 @@ def all_tuned(
 ) -> list[Values]:
     """Every plan, fine-tuned; what is in the file already is read."""
     found = rows(file)
-    with file.open("a") as out:
+    with continued(file) as out:
         for plan in plans[len(found) :]:
             found.append(tuned(ready, plan, epochs))
             out.write(json.dumps(found[-1]) + "\n")

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from optuna.trial import TrialState
 
-from hierprune.search.branch import branches
-from hierprune.search.choosers import HEATS, ModelBased
+from hierprune.search.branch import branches, key_of
+from hierprune.search.choosers import HEATS, ModelBased, Plans, front_of, sorted_out
 from hierprune.search.front import coordinates, hypervolume
 from hierprune.search.history import read
 
@@ -130,6 +130,71 @@ def test_workers_are_sent_to_different_places(toy: ModuleType) -> None:
         history.append(running)
     assert min(abs(a - b) for i, a in enumerate(costs) for b in costs[:i]) > 0.002
     assert max(costs) - min(costs) > 0.02
+
+
+@pytest.mark.parametrize(
+    ("better", "count", "options"),
+    [
+        (
+            "weight",
+            40,
+            {
+                "kind": "hierarchical",
+                "granularities": ("channel", "weight"),
+                "allocations": {"channel": ("uniform", "global"), "weight": ("global",)},
+            },
+        ),
+        ("activation", 40, {"kind": "global", "criteria": {"channel": ("activation", "l1")}}),
+        ("dynamic", 12, {"kind": "hierarchical", "quantizations": ("none", "dynamic")}),
+    ],
+)
+def test_a_branch_that_had_few_plans_comes_into_its_own(
+    toy: ModuleType, better: str, count: int, options: dict[str, object]
+) -> None:
+    """Its plans lose nothing, and the sweeps had too few of them for a model."""
+    proposer = toy.make_proposer(count, 0.0, "default", **options)
+    history, found = [], []
+    for number in range(count):
+        proposal = proposer(history, True)
+        found.append(better in key_of(proposal.plan.to_json()))
+        lost = 0.0 if found[-1] else proposal.plan.ratio**2
+        values = toy.score(proposal) | {"accuracy": 0.9 * (1 - lost)}
+        history.append(toy.told(proposal, number, values))
+    assert sum(found) > count / 3
+
+
+def test_plans_that_run_in_one_branch_are_known_in_all(toy: ModuleType) -> None:
+    """Two branches alike: what one of them is about to measure is no gain for the other."""
+    proposer = toy.make_proposer(60, 0.0, "default", quantizations=("none", "dynamic"))
+    done = [read(t) for t in toy.play(proposer, 24)]
+    chooser = ModelBased(proposer.space, proposer.goal, 60)
+    sparse, (one, other) = front_of(chooser.standing(done))[::8], chooser._learners
+    by_branch = sorted_out(done)
+    drawn = one.branch.drawn(one.front_logits(done), 200, np.random.default_rng(0))
+    gains = one.gains(by_branch[one.branch.key], drawn, sparse, np.random.default_rng(0))
+    widths = drawn[[int(gains.argmax())]]
+    plan = proposer.space.plan(one.branch.parameters(widths[0])).to_json()
+    running = sorted_out([replace(done[0], number=99, plan=plan, values={})])
+    with_it = np.concatenate([sparse, *chooser.expected(by_branch, running)])
+    before, after = (
+        other.gains(by_branch[other.branch.key], widths, f, np.random.default_rng(0))[0]
+        for f in (sparse, with_it)
+    )
+    assert len(with_it) == len(sparse) + 1
+    assert after < 0.5 * before
+
+
+@pytest.mark.parametrize(
+    "rule", ["params <= dense * 2", "params <= dense", "params <= dense * 0.98"]
+)
+def test_a_bound_that_hardly_binds_leaves_candidates_in_a_flat_space(
+    toy: ModuleType, rule: str
+) -> None:
+    proposer = toy.make_proposer(30, 0.0, "default", rule, kind="flat")
+    goal = replace(proposer.goal, axes=proposer.goal.axes[:1])
+    done = [read(t) for t in toy.play(replace(proposer, goal=goal), 12)]
+    chooser = ModelBased(proposer.space, goal, 30)
+    assert chooser.best(Plans(done), np.random.default_rng(0)) is not None
 
 
 def test_plans_that_failed_are_not_tried_again(toy: ModuleType) -> None:

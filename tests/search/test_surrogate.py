@@ -66,6 +66,8 @@ def test_there_is_something_to_gain_beyond_the_quality_of_the_dense_model() -> N
     belief = Belief(np.array([-0.02, -0.01, 0.3]), np.full(3, 0.01))
     gain = expected_gain([belief], np.array([[0.0]]), np.random.default_rng(0))
     assert gain[0] > gain[1] > gain[2] >= 0
+    as_well = expected_gain([belief], np.array([[1e-6]]), np.random.default_rng(0))
+    assert as_well[0] > as_well[1] > as_well[2] >= 0
     nothing = np.empty((0, 2))
     assert (open_points(nothing, 2, np.random.default_rng(0)) >= 0).all()
 
