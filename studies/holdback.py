@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_flatten, tree_map
+from torch.utils._pytree import tree_is_leaf, tree_leaves, tree_map
 
 from ..task import Batch, Batches, Task, batch_size
+from .fingerprint import leaves
 
 STRIDE = 3
 """One sample in so many is held back."""
@@ -47,7 +47,7 @@ class Part:
             rows = torch.nonzero(held_back(position, count) == self.held).flatten()
             position += count
             if len(rows):
-                yield tree_map(partial(taken, rows), batch)
+                yield taken(rows, batch)
 
 
 def held_back(position: int, count: int) -> Tensor:
@@ -58,11 +58,23 @@ def held_back(position: int, count: int) -> Tensor:
     return places % STRIDE == drawn
 
 
-def taken(rows: Tensor, leaf: Any) -> Any:
-    """These rows of a tensor with a batch dimension; anything else as it is."""
-    if isinstance(leaf, Tensor) and leaf.dim() > 0:
-        return leaf[rows.to(leaf.device)]
-    return leaf
+def taken(rows: Tensor, part: Any) -> Any:
+    """These rows of all tensors with a batch dimension; anything else as it is."""
+
+    def one(leaf: Any) -> Any:
+        if isinstance(leaf, Mapping):
+            return remade(leaf, {key: taken(rows, value) for key, value in leaf.items()})
+        if isinstance(leaf, Tensor) and leaf.dim() > 0:
+            return leaf[rows.to(leaf.device)]
+        return leaf
+
+    return tree_map(one, part)
+
+
+def remade(like: Mapping[Any, Any], items: dict[Any, Any]) -> Any:
+    """These items in a mapping of that type, by its constructor: nothing else is carried over."""
+    make: Callable[[dict[Any, Any]], Any] = type(like)
+    return make(items)
 
 
 def searched(task: Task, held_back: bool) -> Task:
@@ -87,13 +99,13 @@ def can_hold_back(task: Task) -> bool:
     first: list[Tensor] = []
     for batch in task.batches("val"):
         size = batch_size(batch[0])
-        if not all(is_divisible(part, size) for part in batch):
+        if tree_is_leaf(batch) or not all(is_divisible(part, size) for part in batch):
             return False
-        first = first or tensors(tree_flatten(batch)[0])
+        first = first or tensors(batch)
         count += size
         if count >= ENOUGH:
             break
-    return count >= ENOUGH and same(first, tensors(tree_flatten(first_batch(task))[0]))
+    return count >= ENOUGH and same(first, tensors(first_batch(task)))
 
 
 def first_batch(task: Task) -> Batch:
@@ -101,9 +113,9 @@ def first_batch(task: Task) -> Batch:
     return next(iter(task.batches("val")))
 
 
-def tensors(leaves: Sequence[Any]) -> list[Tensor]:
-    """The tensors among some leaves."""
-    return [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+def tensors(batch: Batch) -> list[Tensor]:
+    """All tensors of a batch, those in mappings of any type too."""
+    return [leaf for leaf in leaves(batch) if isinstance(leaf, Tensor)]
 
 
 def same(a: Sequence[Tensor], b: Sequence[Tensor]) -> bool:
@@ -115,13 +127,32 @@ def is_divisible(part: Any, size: int) -> bool:
     """Whether all tensors have a row per sample, and nothing else in it may be one of many rows.
 
     A number or word that stands for all is one of a mapping or of the batch itself: in a list it
-    may belong to one sample.
+    may belong to one sample, and so may a tensor without dimensions or a mapping of numbers.
     """
     if isinstance(part, Tensor):
         return part.dim() == 0 or len(part) == size
     if isinstance(part, Mapping):
-        return all(is_divisible(value, size) for value in part.values())
+        return can_remake(part) and all(is_divisible(value, size) for value in part.values())
     if isinstance(part, list | tuple):
-        nested = all(isinstance(value, Tensor | Mapping | list | tuple) for value in part)
-        return nested and all(is_divisible(value, size) for value in part)
+        return not tree_is_leaf(part) and all(is_all_rows(value, size) for value in part)
     return part is None or isinstance(part, int | float | str | bool)
+
+
+def is_all_rows(part: Any, size: int) -> bool:
+    """Whether it holds tensors with a row per sample, and nothing else."""
+    found = tree_leaves(part)
+    return bool(found) and all(
+        isinstance(leaf, Tensor) and leaf.dim() > 0 and len(leaf) == size for leaf in found
+    )
+
+
+def can_remake(part: Mapping[Any, Any]) -> bool:
+    """Whether :func:`taken` gives a mapping of the same type: pytree or the type can make one."""
+    if not tree_is_leaf(part):
+        return True
+    items = dict(part)
+    try:
+        again = dict(remade(part, items))
+    except Exception:
+        return False
+    return list(again) == list(items) and all(again[key] is items[key] for key in items)
