@@ -75,7 +75,8 @@ def input_statistics(
     """Statistics of the inputs of every parameter that is used as a matrix.
 
     A parameter that is used in several ways (an embedding that is also the output layer) has no
-    Gram matrix; without ``grams`` none has. ``model`` runs in eval mode and is left as it was.
+    Gram matrix; without ``grams`` none has. One that is never given a row (an expert that nothing
+    is routed to) has no statistics. ``model`` runs in eval mode and is left as it was.
 
     Raises:
         UsageError: what a layer is given is not finite.
@@ -86,6 +87,8 @@ def input_statistics(
     rows = MAX_ROWS // max(1, len(calibration.batches)) if grams else 0
 
     def visit(use: LinearUse, x: Tensor) -> None:
+        if not x.numel():
+            return
         running = sums.setdefault(use.weight, RunningSum(use, weights[use.weight], rows))
         if running.use == use:
             running.add(x)

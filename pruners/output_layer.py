@@ -43,12 +43,14 @@ class OutputLayer:
         use: how its weight is used.
         batches: inputs of the model that it is fitted on.
         dense_inputs: what its rows are multiplied by in the dense model, shape (rows, n).
+        positions: how many inputs it is given there in every batch, before any are thinned out.
         matrix: its dense weight, bias last if there is one, shape (outputs, n).
     """
 
     use: LinearUse
     batches: tuple[Inputs, ...]
     dense_inputs: Tensor
+    positions: tuple[int, ...]
     matrix: Tensor
 
 
@@ -59,7 +61,7 @@ def output_layer(
 
     Returns:
         ``None`` where it cannot be fitted: without calibration samples or linear layers, and where
-        the weight has other uses (as an embedding), groups, or too many inputs or infinite ones.
+        the weight has other uses (as an embedding), groups, no inputs, too many or infinite ones.
     """
     batches = tuple(inputs for inputs, _ in take(calibration.batches, SAMPLES))
     if not batches:
@@ -68,11 +70,11 @@ def output_layer(
     if not uses or not is_fittable(uses[-1], statistics):
         return None
     use, named = uses[-1], dict(model.named_parameters())
-    inputs = inputs_of(use, model, batches)
-    if not bool(inputs.isfinite().all()):
+    inputs, positions = inputs_of(use, model, batches)
+    if not len(inputs) or not bool(inputs.isfinite().all()):
         return None
     weights = matrix(use, named[use.weight], named[use.bias] if use.bias else None)[0]
-    return OutputLayer(use, batches, inputs, single(weights.detach()))
+    return OutputLayer(use, batches, inputs, positions, single(weights.detach()))
 
 
 def is_fittable(use: LinearUse, statistics: Statistics) -> bool:
@@ -85,8 +87,8 @@ def is_fittable(use: LinearUse, statistics: Statistics) -> bool:
 def refit(pruned: nn.Module, layer: OutputLayer, *, hold_zeros: bool) -> None:
     """Fit the output layer of ``pruned`` in place.
 
-    It is left alone where the pruned model does not call it as the dense one does, and where what
-    it is given is not finite.
+    It is left alone where the pruned model does not call it as the dense one does, with as many
+    rows in every batch, and where what it is given is not finite.
 
     Args:
         pruned: cut or masked, and reconstructed.
@@ -96,9 +98,9 @@ def refit(pruned: nn.Module, layer: OutputLayer, *, hold_zeros: bool) -> None:
     named = dict(pruned.named_parameters())
     weight, bias = named[layer.use.weight], named[layer.use.bias] if layer.use.bias else None
     now = single(matrix(layer.use, weight, bias)[0])
-    inputs = inputs_of(layer.use, pruned, layer.batches)
-    same = len(inputs) == len(layer.dense_inputs) and len(now) == len(layer.matrix)
-    if not same or not bool(inputs.isfinite().all()):
+    inputs, positions = inputs_of(layer.use, pruned, layer.batches)
+    same = positions == layer.positions and len(inputs) == len(layer.dense_inputs)
+    if not same or len(now) != len(layer.matrix) or not bool(inputs.isfinite().all()):
         return
     square, cross = (x.T @ inputs / len(inputs) for x in (inputs, layer.dense_inputs))
     some = drawn(len(now), min(OUTPUTS, len(now)))
@@ -145,29 +147,39 @@ def left_out_error(inputs: Tensor, missing: Tensor, hessian: Tensor) -> float:
     return float((residual / (1 - leverage).clamp(min=TINY)).square().mean())
 
 
-def inputs_of(use: LinearUse, model: nn.Module, batches: Sequence[Inputs]) -> Tensor:
-    """What the rows of one weight are multiplied by, thinned to about ``ROWS``, shape (rows, n)."""
+def inputs_of(
+    use: LinearUse, model: nn.Module, batches: Sequence[Inputs]
+) -> tuple[Tensor, tuple[int, ...]]:
+    """What the rows of one weight are multiplied by, and at how many positions of every batch.
+
+    Returns:
+        The rows, thinned to about ``ROWS``, shape (rows, n), and the positions before that.
+    """
     weight = dict(model.named_parameters())[use.weight]
     samples = sum(batch_size(inputs) for inputs in batches)
-    found = []
+    found, positions = [], []
     for inputs in batches:
         most = max(1, ROWS * batch_size(inputs) // samples)
-        rows = rows_of(use, model, weight, inputs, most, plain=False)
-        if not len(rows):  # a fused kernel did it
-            rows = rows_of(use, model, weight, inputs, most, plain=True)
-        found.append(rows)
-    return torch.cat(found)
+        rows, count = rows_of(use, model, weight, inputs, most, plain=False)
+        if not count:  # a fused kernel did it, or the batch does not reach it
+            rows, count = rows_of(use, model, weight, inputs, most, plain=True)
+        found.extend(rows)
+        positions.append(count)
+    return torch.cat(found) if found else weight.new_empty(0, 1), tuple(positions)
 
 
 def rows_of(
     use: LinearUse, model: nn.Module, weight: Tensor, inputs: Inputs, most: int, *, plain: bool
-) -> Tensor:
-    """:func:`inputs_of` of one batch; no rows where no such use was seen."""
+) -> tuple[list[Tensor], int]:
+    """:func:`inputs_of` of one batch, in at most one piece; none where no such use was seen."""
     found: list[Tensor] = []
+    positions = 0
 
     def visit(seen: LinearUse, x: Tensor) -> None:
-        if seen.weight != use.weight:
+        nonlocal positions
+        if seen.weight != use.weight or not x.numel():
             return
+        positions += x[:, :1].numel()
         if use.convolution is None:
             found.append(features(use, weight, x)[0])
         else:  # image by image: patches take many times the memory of what they are cut from
@@ -175,7 +187,7 @@ def rows_of(
             found.extend(thinned(features(use, weight, image[None])[0], each) for image in x)
 
     visit_uses(model, inputs, visit, plain=plain)
-    return single(thinned(torch.cat(found), most)) if found else weight.new_empty(0, 1)
+    return ([single(thinned(torch.cat(found), most))] if found else []), positions
 
 
 def single(values: Tensor) -> Tensor:

@@ -143,3 +143,37 @@ def test_a_layer_that_is_called_twice_sees_both_inputs():
     found = input_statistics(model, Calibration(((x, None),)))["fc.weight"]
     u = torch.cat([x, model.fc(x).detach()])
     assert torch.allclose(found.gram[0], u.T @ u / 20, atol=1e-5)
+
+
+class Routed(nn.Module):
+    """Rows that begin with a positive number go through ``right``, others through ``left``."""
+
+    def __init__(self):
+        super().__init__()
+        self.left, self.right = nn.Linear(3, 2), nn.Linear(3, 2)
+
+    def forward(self, x):
+        right = x[:, 0] > 0
+        y = x.new_zeros(len(x), 2)
+        for rows, expert in ((right, self.right), (~right, self.left)):
+            y = y.index_add(0, rows.nonzero()[:, 0], expert(x[rows]))
+        return y
+
+
+def test_batches_without_rows_for_a_layer_add_nothing_to_its_moments():
+    model, x = Routed(), torch.randn(20, 3)
+    x[:, 0] = x[:, 0].abs() + 0.1
+    batches = ((-x, None), (x, None), (-x, None))
+    found = input_statistics(model, Calibration(batches))
+    expected = input_statistics(model, Calibration(((x, None),)))["right.weight"]
+    assert torch.allclose(found["right.weight"].gram, expected.gram)
+    assert torch.allclose(found["right.weight"].mean_abs, expected.mean_abs)
+    assert torch.allclose(found["left.weight"].mean_abs, x.abs().mean(0))
+
+
+@pytest.mark.parametrize("grams", [True, False])
+def test_a_layer_that_is_never_given_a_row_has_no_statistics(grams):
+    x = torch.randn(20, 3)
+    x[:, 0] = x[:, 0].abs() + 0.1
+    found = input_statistics(Routed(), Calibration(((x, None), (x, None))), grams=grams)
+    assert list(found) == ["right.weight"]

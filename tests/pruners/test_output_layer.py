@@ -283,6 +283,75 @@ def test_a_model_that_calls_it_less_often_is_left_alone():
     assert torch.equal(once.out.weight, before)
 
 
+class Sometimes(nn.Module):
+    """Batches go through the last layer where the first number is positive, less ``level``."""
+
+    def __init__(self, level: float = 0.0) -> None:
+        super().__init__()
+        self.first, self.out, self.level = nn.Linear(4, 12), nn.Linear(12, 12), level
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.first(x).relu()
+        return self.out(y) if bool(x[0, 0] > self.level) else y
+
+
+def starting_with(*firsts: float) -> Calibration:
+    torch.manual_seed(0)
+    batches = []
+    for first in firsts:
+        x = torch.randn(30, 4)
+        x[0, 0] = first
+        batches.append((x, None))
+    return Calibration(tuple(batches))
+
+
+def test_batches_that_do_not_reach_it_add_no_rows():
+    data = starting_with(1.0, -1.0, 1.0)
+    model = Sometimes().eval()
+    layer = output_layer(model, data, input_statistics(model, data))
+    assert layer is not None
+    assert layer.use.weight == "out.weight"
+    assert layer.dense_inputs.shape == (60, 13)
+    worse = copy.deepcopy(model)
+    with torch.no_grad():
+        worse.out.weight[:, ::2] = 0
+    refit(worse, layer, hold_zeros=False)
+    assert torch.allclose(worse.out.weight, model.out.weight, atol=0.05)
+    without = Sometimes(level=2.0).eval()
+    before = without.out.weight.clone()
+    refit(without, layer, hold_zeros=False)
+    assert torch.equal(without.out.weight, before)
+
+
+@pytest.mark.parametrize("make", [lambda: nn.Linear(3, 2), lambda: nn.Conv1d(3, 2, 1)])
+def test_without_rows_there_is_nothing_to_fit(make):
+    class Selecting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.out = make()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.out(x[x.flatten(1)[:, 0] > 0])
+
+    shape = (20, 3) if isinstance(make(), nn.Linear) else (20, 3, 5)
+    model, x = Selecting().eval(), torch.rand(shape) + 0.1
+    statistics = input_statistics(model, Calibration(((x, None),)))
+    assert output_layer(model, Calibration(((x, None),)), statistics) is not None
+    assert output_layer(model, Calibration(((-x, None),)), statistics) is None
+
+
+def test_as_many_rows_from_other_batches_leave_it_alone():
+    data = starting_with(3.0, 1.0)
+    model, other = Sometimes(level=2.0).eval(), Sometimes(level=2.0).eval()
+    layer = output_layer(model, data, input_statistics(model, data))
+    before = other.out.weight.clone()
+    swapped = replace(layer, batches=layer.batches[::-1])
+    refit(other, swapped, hold_zeros=False)
+    assert torch.equal(other.out.weight, before)
+    refit(other, layer, hold_zeros=False)
+    assert not torch.equal(other.out.weight, before)
+
+
 def test_pruning_in_one_call_does_it():
     model, x, fresh = net(), torch.randn(400, 6), torch.randn(400, 6)
     pruned = hierprune.prune(model, x[:2], 0.3, calibration=[x])

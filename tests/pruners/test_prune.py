@@ -141,3 +141,40 @@ def test_a_pruned_model_can_be_pruned_again(residual):
     quarter = hierprune.prune(half, x, 0.5).model
     assert quarter(x).shape == model(x).shape
     assert quarter.stem.out_channels == 2
+
+
+class Mixture(nn.Module):
+    """Every row goes through one of two experts, by its first number."""
+
+    def __init__(self):
+        super().__init__()
+        self.experts = nn.ModuleList(
+            nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 8)) for _ in range(2)
+        )
+        self.out = nn.Linear(8, 3)
+
+    def forward(self, x):
+        second = x[:, 0] > 5
+        y = torch.zeros_like(x)
+        for rows, expert in zip((~second, second), self.experts, strict=True):
+            y = y.index_add(0, rows.nonzero()[:, 0], expert(x[rows]))
+        return self.out(y)
+
+
+@pytest.mark.parametrize("criterion", ["l1", "activation"])
+@pytest.mark.parametrize("granularity", ["channel", "weight"])
+def test_an_expert_without_samples_is_cut_and_not_reconstructed(granularity, criterion):
+    torch.manual_seed(0)
+    model, x = Mixture().eval(), torch.randn(64, 8).clamp(max=4)
+    both = torch.cat([x[:1], x[:1] + 9])
+    result = hierprune.prune(
+        model, both, 0.5, granularity=granularity, criterion=criterion, calibration=[x, x]
+    )
+    dense, idle = (m.experts[1][2].weight for m in (model, result.model))
+    if granularity == "channel":
+        kept = result.plan.keep["experts.1.0"]
+        assert len(kept) == 16
+        assert torch.equal(idle, dense[:, kept])
+    else:
+        assert 0 < int((idle != 0).sum()) < idle.numel()
+        assert torch.equal(idle, dense * (idle != 0))

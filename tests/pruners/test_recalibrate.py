@@ -70,3 +70,41 @@ def test_layers_without_running_statistics_stay_without():
     norm = nn.BatchNorm1d(3, track_running_stats=False).eval()
     recalibrate(norm, Calibration(((torch.randn(5, 3), None),)))
     assert norm.running_mean is None
+
+
+def test_layers_without_two_values_at_once_keep_their_statistics():
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.BatchNorm2d(2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.BatchNorm1d(2)
+    ).eval()
+    images, features = model[0], model[3]
+    features.running_mean.fill_(5.0)
+    batches = tuple((torch.randn(1, 2, 9, 9) + 3, None) for _ in range(4))
+    recalibrate(model, Calibration(batches))
+    assert features.running_mean.tolist() == [5.0] * 2
+    assert features.running_var.tolist() == [1.0] * 2
+    means = torch.cat([x for x, _ in batches]).mean(dim=(0, 2, 3))
+    assert torch.allclose(images.running_mean, means, atol=1e-5)
+    assert not any(m.training or m._forward_pre_hooks for m in model.modules())
+
+
+class Sorted(nn.Module):
+    """Rows above 5 go through one layer, the others through another."""
+
+    def __init__(self):
+        super().__init__()
+        self.high, self.low = nn.BatchNorm1d(1), nn.BatchNorm1d(1)
+
+    def forward(self, x):
+        return torch.cat([self.high(x[x[:, 0] > 5]), self.low(input=x[x[:, 0] <= 5])])
+
+
+def test_layers_that_see_some_rows_take_the_mean_of_those():
+    torch.manual_seed(0)
+    low, high = torch.rand(60, 1), torch.rand(60, 1) + 9
+    model = Sorted().eval()
+    mixed = torch.cat([low[:50], high[:1]])
+    batches = (high[:20], mixed, high[20:], torch.cat([low[50:], high[1:2]]))
+    recalibrate(model, Calibration(tuple((x, None) for x in batches)))
+    assert torch.allclose(model.high.running_mean, high.mean(0), atol=1e-5)
+    assert torch.allclose(model.low.running_mean, low.mean(0), atol=1e-5)
