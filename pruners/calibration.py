@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..errors import UsageError
 from ..task import Batch, Task, batch_size, head
-from .uses import LinearUse, features, visit_uses
+from .uses import LinearUse, features, single, visit_uses
 
 SAMPLES = 1024
 """Of the train split: a Gram matrix wants more samples than a layer has inputs."""
@@ -125,7 +125,7 @@ class RunningSum:
     def add(self, x: Tensor) -> None:
         """Take in the inputs of one call: (rows, inputs), or (N, inputs, positions...)."""
         channels_last = x if self.use.convolution is None else x.movedim(1, -1).flatten(0, -2)
-        self.abs_sum = self.abs_sum + channels_last.abs().sum(dim=0)
+        self.abs_sum = self.abs_sum + single(channels_last).abs().sum(dim=0)
         self.count += len(channels_last)
         self.finite = self.finite and bool(x.isfinite().all())
         if self.rows_left > 0 and self.has_gram():

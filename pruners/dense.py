@@ -57,13 +57,14 @@ class Dense:
         return {g.name: pattern.pooled(self.shaped(g, elements)) for g in self.units(granularity)}
 
     def elementary(self, name: str, granularity: str, seed: int) -> Saliency:
-        """Saliency of structures, or of single weights."""
+        """Saliency of structures, or of single weights, on the CPU wherever the model is."""
         if name == "random":
             return Random(seed)(self.model, self.units(granularity), self.calibration)
         key = (name, granularity)
         if key not in self.saliency:
             groups = self.units(granularity)
-            self.saliency[key] = criterion(name)(self.model, groups, self.calibration)
+            scores = criterion(name)(self.model, groups, self.calibration)
+            self.saliency[key] = {group: score.cpu() for group, score in scores.items()}
         return self.saliency[key]
 
     def ranks(self, name: str, granularity: str, seed: int = 0) -> Mapping[str, Tensor]:

@@ -156,7 +156,7 @@ def survivors_only(
             full = f"{path}.{name}" if path else name
             for dim in range(tensor.dim()):
                 if positions := removed.get((full, dim)):
-                    stay = torch.ones(tensor.shape[dim], dtype=torch.bool)
+                    stay = torch.ones(tensor.shape[dim], dtype=torch.bool, device=tensor.device)
                     stay[list(positions)] = False
                     twin = OverSurvivors(twins[path], len(stay), stay.nonzero().flatten())
                     module.forward = twin

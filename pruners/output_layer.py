@@ -74,7 +74,7 @@ def output_layer(
     if not len(inputs) or not bool(inputs.isfinite().all()):
         return None
     weights = matrix(use, named[use.weight], named[use.bias] if use.bias else None)[0]
-    return OutputLayer(use, batches, inputs, positions, single(weights.detach()))
+    return OutputLayer(use, batches, inputs, positions, weights.detach())
 
 
 def is_fittable(use: LinearUse, statistics: Statistics) -> bool:
@@ -97,7 +97,7 @@ def refit(pruned: nn.Module, layer: OutputLayer, *, hold_zeros: bool) -> None:
     """
     named = dict(pruned.named_parameters())
     weight, bias = named[layer.use.weight], named[layer.use.bias] if layer.use.bias else None
-    now = single(matrix(layer.use, weight, bias)[0])
+    now = matrix(layer.use, weight, bias)[0]
     inputs, positions = inputs_of(layer.use, pruned, layer.batches)
     same = positions == layer.positions and len(inputs) == len(layer.dense_inputs)
     if not same or len(now) != len(layer.matrix) or not bool(inputs.isfinite().all()):
@@ -187,12 +187,7 @@ def rows_of(
             found.extend(thinned(features(use, weight, image[None])[0], each) for image in x)
 
     visit_uses(model, inputs, visit, plain=plain)
-    return ([single(thinned(torch.cat(found), most))] if found else []), positions
-
-
-def single(values: Tensor) -> Tensor:
-    """In single precision at least: half precision cannot be solved in."""
-    return values.to(torch.promote_types(values.dtype, torch.float32))
+    return ([thinned(torch.cat(found), most)] if found else []), positions
 
 
 def thinned(rows: Tensor, most: int) -> Tensor:

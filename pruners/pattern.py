@@ -146,7 +146,7 @@ class Blocks:
 def inverse_order(scores: Tensor) -> Tensor:
     """Place of every score in falling order along the last dimension; ties keep their order."""
     order = scores.argsort(dim=-1, descending=True, stable=True)
-    places = torch.arange(scores.shape[-1]).expand_as(order)
+    places = torch.arange(scores.shape[-1], device=scores.device).expand_as(order)
     return torch.empty_like(order).scatter_(-1, order, places)
 
 

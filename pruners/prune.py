@@ -127,7 +127,8 @@ def drop_weights(dense: Dense, plan: PruningPlan) -> nn.Module:
     parameters = dict(pruned.named_parameters())
     tensors = {g.name: g.cuts[0].tensor for g in dense.tree.weights}
     for group, count in counts(dense, plan).items():
-        parameters[tensors[group]].masked_fill_(ranks[group] >= count, 0.0)
+        weight = parameters[tensors[group]]
+        weight.masked_fill_((ranks[group] >= count).to(weight.device), 0.0)
     return pruned
 
 

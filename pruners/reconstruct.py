@@ -65,7 +65,8 @@ def solve_groups(
     weight = wide[use.weight]
     flat = matrix(use, weight, wide[use.bias] if use.bias else None)
     survivors = feature_positions(use, weight, inputs)
-    return torch.stack([solve(w, g, survivors) for w, g in zip(flat, stats.gram, strict=True)])
+    grams = stats.gram.to(flat)
+    return torch.stack([solve(w, g, survivors) for w, g in zip(flat, grams, strict=True)])
 
 
 @torch.no_grad()
@@ -84,7 +85,8 @@ def reconstruct_masked(pruned: nn.Module, dense: nn.Module, statistics: Statisti
         alive = sparse != 0
         if use.bias is not None:
             alive[..., -1] = True
-        solved = [solve_rows(*part) for part in zip(full, stats.gram, alive, strict=True)]
+        grams = stats.gram.to(full)
+        solved = [solve_rows(*part) for part in zip(full, grams, alive, strict=True)]
         set_matrix(use, slim[name], biases[0], torch.stack(solved))
 
 
@@ -102,7 +104,8 @@ def regularised(gram: Tensor) -> Tensor:
 
 def ridge_of(gram: Tensor, share: float) -> Tensor:
     """The ridge lambda I, shape (n, n), lambda a share of the mean diagonal of G."""
-    return share * gram.diagonal().mean().clamp(min=TINY) * torch.eye(len(gram))
+    identity = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+    return share * gram.diagonal().mean().clamp(min=TINY) * identity
 
 
 def solve_rows(wide: Tensor, gram: Tensor, alive: Tensor) -> Tensor:

@@ -214,9 +214,9 @@ def features(use: LinearUse, weight: Tensor, x: Tensor) -> Tensor:
     """What the rows of the weight's matrix are multiplied by, shape (groups, rows, n).
 
     n counts the inputs of one group times the kernel, in the order of :func:`matrix`; a constant 1
-    is appended where there is a bias.
+    is appended where there is a bias. In single precision at least, as :func:`matrix` is.
     """
-    u = x.flatten(0, -2)[None] if use.convolution is None else patches(use, weight, x)
+    u = single(x.flatten(0, -2)[None] if use.convolution is None else patches(use, weight, x))
     if use.bias is not None:
         u = torch.cat([u, u.new_ones(*u.shape[:2], 1)], dim=2)
     return u
@@ -258,7 +258,7 @@ def spread_out(x: Tensor, stride: Sequence[int]) -> Tensor:
 def matrix(use: LinearUse, weight: Tensor, bias: Tensor | None) -> Tensor:
     """A weight as matrices of its groups, shape (groups, outputs, n), bias last if it is used.
 
-    ``outputs @ features`` is the map: ``y[g] = matrix[g] @ u[g]``.
+    ``outputs @ features`` is the map: ``y[g] = matrix[g] @ u[g]``. In single precision at least.
     """
     if use.convolution is None:
         flat = weight.movedim(use.out_dim, 0)[None]
@@ -269,11 +269,16 @@ def matrix(use: LinearUse, weight: Tensor, bias: Tensor | None) -> Tensor:
         flat = weight.unflatten(0, (use.groups, -1)).flatten(2)
     if use.bias is not None and bias is not None:
         flat = torch.cat([flat, bias.reshape(use.groups, -1, 1)], dim=2)
-    return flat
+    return single(flat)
+
+
+def single(values: Tensor) -> Tensor:
+    """In single precision at least: half precision cannot be solved in, and its sums overflow."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def set_matrix(use: LinearUse, weight: Tensor, bias: Tensor | None, flat: Tensor) -> None:
-    """Write, in place, what :func:`matrix` read."""
+    """Write, in place, what :func:`matrix` read, in the precision that the weight has."""
     if use.bias is not None and bias is not None:
         bias.copy_(flat[..., -1].reshape(bias.shape))
         flat = flat[..., :-1]

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..calibration import Calibration
 from ..tree import Cut, Group
+from ..uses import single
 
 Saliency = Mapping[str, Tensor]
 """Scores by group name, shape (width,): of units, or of a weight's flattened elements."""
@@ -45,9 +46,10 @@ def unit_sums(group: Group, values: Mapping[str, Tensor], *, readers: bool = Fal
         return values[group.cuts[0].tensor].flatten()
     cuts = [c for c in group.cuts if c.tensor in values]
     makers = [c for c in cuts if readers or not c.reads]
-    total = torch.zeros(group.width)
-    for cut in makers or cuts:
-        total += along(cut, values[cut.tensor])
+    sums = [along(c, values[c.tensor]) for c in makers or cuts]
+    total = torch.zeros(group.width, device=sums[0].device if sums else None)
+    for part in sums:
+        total += part
     return total
 
 
@@ -61,5 +63,5 @@ def along(cut: Cut, value: Tensor) -> Tensor:
 
 
 def matrices(model: nn.Module) -> dict[str, Tensor]:
-    """Parameters of two or more dimensions, by name."""
-    return {n: p.detach() for n, p in model.named_parameters() if p.dim() > 1}
+    """Parameters of two or more dimensions, by name, in single precision at least."""
+    return {n: single(p.detach()) for n, p in model.named_parameters() if p.dim() > 1}

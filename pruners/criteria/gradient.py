@@ -13,9 +13,11 @@ from torch.utils._pytree import tree_map
 
 from ...errors import UsageError
 from ...objectives.modes import measuring
+from ...objectives.runtime import device_of
 from ...task import Inputs
 from ..calibration import Calibration
 from ..tree import Group
+from ..uses import single
 from .base import unit_sums
 
 Products = dict[str, Tensor]
@@ -100,7 +102,8 @@ def mean_over_batches(
     model: nn.Module, groups: Sequence[Group], calibration: Calibration, score: Any
 ) -> dict[str, Tensor]:
     """Mean of ``score(group, products)`` over the calibration batches, by group."""
-    total = {g.name: torch.zeros(g.width) for g in groups}
+    device = device_of(model)
+    total = {g.name: torch.zeros(g.width, device=device) for g in groups}
     for products in batch_products(model, calibration):
         for g in groups:
             total[g.name] += score(g, products)
@@ -124,10 +127,13 @@ def batch_products(model: nn.Module, calibration: Calibration) -> Iterator[Produ
 
 
 def times_gradient(value: Tensor, leaves: Mapping[str, Tensor]) -> Products:
-    """Gradient of ``value`` by each leaf, times the leaf; zero where it does not depend on it."""
+    """Gradient of ``value`` by each leaf, times the leaf; zero where it does not depend on it.
+
+    In single precision at least.
+    """
     gradients = torch.autograd.grad(value, list(leaves.values()), allow_unused=True)
     return {
-        n: leaf.detach() * (torch.zeros_like(leaf) if g is None else g)
+        n: single(leaf.detach()) * single(torch.zeros_like(leaf) if g is None else g)
         for (n, leaf), g in zip(leaves.items(), gradients, strict=True)
     }
 

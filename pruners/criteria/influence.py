@@ -14,6 +14,7 @@ from ...objectives.modes import measuring
 from ...task import forward
 from ..calibration import Calibration
 from ..tree import Group
+from ..uses import single
 from .gradient import first_inputs
 
 
@@ -52,7 +53,7 @@ def watch(block: nn.Module, found: list[Tensor]) -> Any:
     """Have every call of a block add 1 - cosine of each sample, shape (B,), to ``found``."""
 
     def hook(module: nn.Module, args: Any, output: Tensor) -> None:
-        x, y = args[0].flatten(1), output.flatten(1)
+        x, y = single(args[0]).flatten(1), single(output).flatten(1)
         found.append(1 - nn.functional.cosine_similarity(x, y, dim=1))
 
     return block.register_forward_hook(hook)

@@ -119,8 +119,8 @@ class Gated(nn.Module):
 
     @torch.no_grad()
     def scores(self) -> dict[str, Tensor]:
-        """Of every unit, flat, by group."""
-        return {name: c.scores(sizes).flatten() for name, c, sizes in self.choices()}
+        """Of every unit, flat, by group, on the CPU."""
+        return {name: c.scores(sizes).flatten().cpu() for name, c, sizes in self.choices()}
 
     @torch.no_grad()
     def baked(self) -> nn.Module:

@@ -168,7 +168,7 @@ class Masks(Decided):
         if self.target.granularity != "weight":
             return density
         kept = counts(self.dense, replace(self.target, density=density))
-        sizes = [self.sizes(name).clamp_min(0.0).flatten().double().numpy() for name in kept]
+        sizes = [self.sizes(name).clamp_min(0.0).flatten().double().cpu().numpy() for name in kept]
         path = ranked([lamp_score(s) for s in sizes])
         position = sum(kept.values()) / max(1, path.total)
         self.found = dict(zip(kept, path(position).tolist(), strict=True))
@@ -191,7 +191,9 @@ class Masks(Decided):
     def hold(self, name: str, zeros: Tensor) -> None:
         """Zero these elements of a group's weight from now on, and no others."""
         with torch.no_grad():
-            self.weight(name).masked_fill_(zeros, 0.0)
+            weight = self.weight(name)
+            zeros = zeros.to(weight.device)
+            weight.masked_fill_(zeros, 0.0)
         self.zeros[self.tensors[name]] = zeros
 
     def sizes(self, name: str) -> Tensor:

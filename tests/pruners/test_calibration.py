@@ -177,3 +177,11 @@ def test_a_layer_that_is_never_given_a_row_has_no_statistics(grams):
     x[:, 0] = x[:, 0].abs() + 0.1
     found = input_statistics(Routed(), Calibration(((x, None), (x, None))), grams=grams)
     assert list(found) == ["right.weight"]
+
+
+def test_sums_of_half_precision_inputs_do_not_overflow():
+    layer, x = nn.Linear(3, 2).half(), torch.full((1000, 3), 200.0).half()
+    found = input_statistics(layer, Calibration(((x, None),)))["weight"]
+    assert found.gram.dtype == found.mean_abs.dtype == torch.float32
+    assert torch.equal(found.mean_abs, torch.full((3,), 200.0))
+    assert torch.equal(found.gram[0, :3, :3], torch.full((3, 3), 40_000.0))

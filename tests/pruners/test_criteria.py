@@ -219,3 +219,73 @@ def test_copies_of_a_model_score_alike(case):
         a = criterion(name)(model, groups, calibration_of(x))
         b = criterion(name)(copy.deepcopy(model), groups, calibration_of(x))
         assert all(torch.equal(a[n], b[n]) for n in a)
+
+
+OF_WEIGHTS = [("fpgm", "channel"), *((n, "channel") for n in ("group-l2", "l1", "l2"))]
+
+
+@pytest.mark.parametrize(("name", "granularity"), [*OF_WEIGHTS, ("l2", "weight")])
+def test_weights_of_half_precision_score_as_in_single(name, granularity):
+    torch.manual_seed(0)
+    model, x = nn.Sequential(nn.Linear(300, 6), nn.ReLU(), nn.Linear(6, 3)), torch.randn(2, 300)
+    with torch.no_grad():
+        model[0].weight.mul_(1e-2)
+    model.eval().half()
+    groups = build_tree(model, x.half()).units(granularity)
+    half = criterion(name)(model, groups, Calibration(()))
+    single = criterion(name)(copy.deepcopy(model).float(), groups, Calibration(()))
+    assert all(torch.equal(half[n], single[n]) for n in single)
+
+
+OF_DATA = [("activation", "channel"), ("activation", "weight"), ("fisher", "channel")]
+
+
+@pytest.mark.parametrize(
+    ("name", "granularity"), [*OF_DATA, ("fisher", "weight"), ("taylor", "weight")]
+)
+def test_data_of_half_precision_tell_nearly_what_single_tells(name, granularity):
+    torch.manual_seed(0)
+    model, x = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 3)).eval(), torch.ones(2, 4)
+    groups = build_tree(model, x).units(granularity)
+    wide = calibration_of(x)
+
+    def small_loss(outputs, targets):
+        return 1e-3 * nn.functional.cross_entropy(outputs.float(), targets)
+
+    narrow = Calibration(tuple((x.half(), y) for x, y in wide.batches), small_loss)
+    single = criterion(name)(model, groups, Calibration(wide.batches, small_loss))
+    half = criterion(name)(copy.deepcopy(model).half(), groups, narrow)
+    for group in single:
+        assert half[group].dtype == torch.float32
+        scale = float(single[group].max())
+        assert torch.allclose(half[group], single[group], rtol=0, atol=0.1 * scale)
+
+
+def test_turns_of_blocks_of_half_precision_are_told_apart():
+    torch.manual_seed(0)
+    stem = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU())
+    model = nn.Sequential(stem, Shortcut(), nn.Conv2d(4, 2, 1)).eval()
+    x = torch.randn(2, 3, 5, 5)
+    groups = build_tree(model, x).blocks
+    data = Calibration(((x.half(), None),))
+    (score,) = criterion("influence")(model.half(), groups, data).values()
+    (exact,) = criterion("influence")(model.float(), groups, Calibration(((x, None),))).values()
+    assert score.dtype == torch.float32
+    assert float(score) == pytest.approx(float(exact), rel=0.02)
+
+
+GRADIENTS = ["fisher", "snip", "taylor"]
+
+
+@pytest.mark.parametrize(
+    ("name", "granularity"),
+    [(n, "channel") for n in ("bn-scale", "group-l2", "l1", *GRADIENTS)]
+    + [(n, "weight") for n in GRADIENTS],
+)
+def test_scores_are_where_the_model_is(name, granularity):
+    model, x = dead_unit(), torch.randn(2, 4)
+    groups = build_tree(model, x).units(granularity)
+    moved = [tuple(t.to("meta") for t in batch) for batch in calibration_of(x).batches]
+    data = Calibration(tuple(moved), nn.functional.cross_entropy)
+    scores = criterion(name)(model.to("meta"), groups, data)
+    assert {s.device.type for s in scores.values()} == {"meta"}

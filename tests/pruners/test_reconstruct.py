@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from torch import nn
 
 from hierprune.pruners.calibration import Calibration, input_statistics
-from hierprune.pruners.reconstruct import reconstruct_cut, reconstruct_masked, solve, solve_rows
+from hierprune.pruners.reconstruct import (
+    reconstruct_cut,
+    reconstruct_masked,
+    ridge_of,
+    solve,
+    solve_rows,
+)
 from hierprune.pruners.surgery import cut
 from hierprune.pruners.trace import build_tree
 from hierprune.pruners.tree import kept_positions
@@ -218,3 +224,30 @@ def test_outputs_that_were_cut_too_keep_their_own_rows():
         weights.append((pruned[2].weight, pruned[2].bias))
     assert torch.allclose(weights[1][0], weights[0][0][[1, 3]], atol=1e-6)
     assert torch.allclose(weights[1][1], weights[0][1][[1, 3]], atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64], ids=str)
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_the_ridge_is_where_and_what_the_gram_matrix_is(device, dtype):
+    ridge = ridge_of(torch.ones(4, 4, device=device, dtype=dtype), 0.5)
+    assert (ridge.device.type, ridge.dtype) == (device, dtype)
+
+
+def test_rows_are_solved_on_the_device_of_their_weights():
+    wide, gram = torch.empty(3, 4, device="meta"), torch.empty(4, 4, device="meta")
+    assert solve_rows(wide, gram, wide != 0).device.type == "meta"
+
+
+@torch.no_grad()
+def test_statistics_of_another_precision_than_the_weights_serve():
+    torch.manual_seed(0)
+    first, second, x = nn.Linear(5, 8), nn.Linear(8, 4), torch.randn(64, 5)
+    dense = nn.Sequential(first, nn.ReLU(), second).eval()
+    statistics = input_statistics(dense, Calibration(((x, None),)))
+    masked = copy.deepcopy(dense)
+    masked[2].weight[:, ::2] = 0
+    for model in (dense, masked):
+        model.double()
+    before = (masked(x.double()) - dense(x.double())).square().mean()
+    reconstruct_masked(masked, dense, statistics)
+    assert (masked(x.double()) - dense(x.double())).square().mean() < before

@@ -1,5 +1,6 @@
 """Sequential reconstruction: exact where it can be, and better than nothing elsewhere."""
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -84,3 +85,15 @@ def test_recurrent_weights_are_solved_too() -> None:
     plain = hierprune.prune(model, x[:1], 0.5).model
     solved = hierprune.prune(model, x[:1], 0.5, calibration=[x]).model
     assert error(solved, model, x) < 0.5 * error(plain, model, x)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_half_precision_is_solved_in_single(dtype: torch.dtype) -> None:
+    dense, x = net().to(dtype), torch.randn(500, 6).to(dtype)
+    tree, keep = build_tree(dense, x[:1]), {"0": range(8), "2": range(8)}
+    plain, solved = cut(dense, tree, keep), cut(dense, tree, keep)
+    sizes = {n: tuple(t.shape) for n, t in dense.state_dict().items()}
+    kept = kept_positions(tree.groups, sizes, keep)
+    reconstruct_sequentially(solved, dense, Calibration(((x, None),)), kept)
+    assert {p.dtype for p in solved.parameters()} == {dtype}
+    assert error(solved, dense, x) < 0.5 * error(plain, dense, x)
