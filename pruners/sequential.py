@@ -70,9 +70,15 @@ def solve_use(
     batches: Sequence[Inputs],
     kept: Mapping[tuple[str, int], Sequence[int]],
 ) -> None:
-    """Solve one weight of the first of ``models`` (pruned, dense)."""
+    """Solve one weight of the first of ``models`` (pruned, dense).
+
+    It stays as it is where no batch gives both models as many rows for it.
+    """
     slim, wide = (dict(m.named_parameters()) for m in models)
-    moments = [cross_moments(use, models, (slim, wide), inputs) for inputs in batches]
+    found = [cross_moments(use, models, (slim, wide), inputs) for inputs in batches]
+    moments = [m for m in found if m is not None]
+    if not moments:
+        return
     square = torch.stack([m[0] for m in moments]).mean(0)  # E[v v^T]
     cross = torch.stack([m[1] for m in moments]).mean(0)  # E[u v^T]
     bias = slim[use.bias] if use.bias else None
@@ -92,13 +98,16 @@ def cross_moments(
     models: tuple[nn.Module, nn.Module],
     weights: tuple[Mapping[str, Tensor], Mapping[str, Tensor]],
     inputs: Inputs,
-) -> tuple[Tensor, Tensor]:
-    """E[v v^T], E[u v^T] over one batch: v the pruned inputs (rows, s), u the dense (rows, n)."""
+) -> tuple[Tensor, Tensor] | None:
+    """E[v v^T], E[u v^T] over one batch: v the pruned inputs (rows, s), u the dense (rows, n).
+
+    ``None`` where one of them has none, or another number of rows: samples were routed elsewhere.
+    """
     v, u = (
         inputs_of(use, model, named[use.weight], inputs)
         for model, named in zip(models, weights, strict=True)
     )
-    return v.T @ v / len(v), u.T @ v / len(v)
+    return (v.T @ v / len(v), u.T @ v / len(v)) if len(v) == len(u) > 0 else None
 
 
 def inputs_of(use: LinearUse, model: nn.Module, weight: Tensor, inputs: Inputs) -> Tensor:
@@ -106,9 +115,9 @@ def inputs_of(use: LinearUse, model: nn.Module, weight: Tensor, inputs: Inputs) 
     found: list[Tensor] = []
 
     def visit(seen: LinearUse, x: Tensor) -> None:
-        if seen.weight == use.weight:
+        if seen.weight == use.weight and x.numel():
             found.append(features(use, weight, x)[0])
 
     visit_uses(model, inputs, visit)
-    rows = torch.cat(found)
+    rows = torch.cat(found) if found else weight.new_empty(0, 1)
     return rows[:: max(1, -(-len(rows) // ROWS))]

@@ -4,8 +4,8 @@
 
 Every combination of levels of its four layers is scored as a trial of the contest
 ``lenet-weight`` scores it. A layer's weights are re-solved from the dense model's statistics alone,
-so each layer has as many versions as there are levels, and what a layer gives is computed once for
-all that follow. Printed are the hypervolume of the exact front, within the densities that a search
+so each layer has as many versions as there are levels; the output layer is then fitted to every
+combination. Printed are the hypervolume of the exact front, within the densities that a search
 may choose, and those of the runs in ``--out`` as shares of it.
 """
 
@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from statistics import mean
 
@@ -20,8 +22,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hierprune.objectives.base import measure_quality
+from hierprune.pruners.copies import copy_model
 from hierprune.pruners.cost import Ints
-from hierprune.pruners.plan import PruningPlan
+from hierprune.pruners.output_layer import refit
+from hierprune.pruners.plan import PruningPlan, Recovery
 from hierprune.pruners.prune import apply_plan
 from hierprune.search.candidates import costs
 from hierprune.search.front import Floats, hypervolume, non_dominated
@@ -52,10 +57,11 @@ def levels(ready: Arena, count: int) -> Ints:
 
 
 def versions(ready: Arena, grid: Ints) -> list[list[Layer]]:
-    """Every layer at every level, its weights re-solved."""
+    """Every layer at every level, its weights re-solved; the output layer is not yet fitted."""
     found: list[list[Layer]] = [[] for _ in grid]
     for level in range(grid.shape[1]):
-        model, _ = apply_plan(ready.dense, plan_of(ready, grid[:, level]))
+        plan = replace(plan_of(ready, grid[:, level]), recovery=Recovery(refit=False))
+        model, _ = apply_plan(ready.dense, plan)
         layers = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
         for place, layer in enumerate(layers):
             assert layer.bias is not None
@@ -64,27 +70,24 @@ def versions(ready: Arena, grid: Ints) -> list[list[Layer]]:
 
 
 @torch.no_grad()
-def accuracies(layers: list[list[Layer]], x: Tensor, y: Tensor) -> Iterator[float]:
+def accuracies(ready: Arena, layers: list[list[Layer]]) -> Iterator[float]:
     """Accuracy of every combination, the last layer's level running fastest."""
-    pool, relu = nn.functional.max_pool2d, torch.relu
-    for first in layers[0]:
-        a = relu(pool(nn.functional.conv2d(x, *first), 2))
-        for second in layers[1]:
-            b = relu(pool(nn.functional.conv2d(a, *second), 2)).flatten(1)
-            for third in layers[2]:
-                c = relu(nn.functional.linear(b, *third))
-                for fourth in layers[3]:
-                    logits = nn.functional.linear(c, *fourth)
-                    yield float((logits.argmax(1) == y).float().mean())
+    model, output = copy_model(ready.dense.model), ready.dense.output
+    assert output is not None
+    slots = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    for combination in product(*layers):
+        for slot, (weight, bias) in zip(slots, combination, strict=True):
+            assert slot.bias is not None
+            slot.weight.copy_(weight)
+            slot.bias.copy_(bias)
+        refit(model, output, hold_zeros=True)
+        yield measure_quality(model, ready.task, "val")["accuracy"].value
 
 
 def enumerated(ready: Arena, count: int) -> Floats:
     """Points of all combinations, quality and cost to be minimised, shape (count ** 4, 2)."""
     grid = levels(ready, count)
-    batches = list(ready.task.batches("val"))
-    x = torch.cat([inputs for inputs, _ in batches])
-    y = torch.cat([targets for _, targets in batches])
-    found = np.array(list(accuracies(versions(ready, grid), x, y)))
+    found = np.array(list(accuracies(ready, versions(ready, grid))))
     choice = np.stack(np.unravel_index(np.arange(len(found)), (count,) * 4))  # (4, N)
     widths = np.take_along_axis(grid, choice, axis=1).T
     check(ready, widths, found)

@@ -23,6 +23,42 @@ def error(a: nn.Module, b: nn.Module, x: Tensor) -> float:
         return float((a(x) - b(x)).square().mean())
 
 
+class Mixture(nn.Module):
+    """Rows whose first number exceeds 5 go through the second expert."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.experts = nn.ModuleList(net() for _ in range(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        second, y = x[:, 0] > 5, x.new_zeros(len(x), 3)
+        for rows, expert in zip((~second, second), self.experts, strict=True):
+            y = y.index_add(0, rows.nonzero()[:, 0], expert(x[rows]))
+        return y
+
+
+@pytest.mark.parametrize("reached", [True, False], ids=["in one batch", "never"])
+def test_an_expert_is_solved_by_the_batches_that_reach_it(reached: bool) -> None:
+    torch.manual_seed(0)
+    dense, x = Mixture().eval(), torch.randn(400, 6).clamp(max=4)
+    other = x + torch.tensor([9.0, 0, 0, 0, 0, 0])
+    tree = build_tree(dense, torch.cat([x[:2], other[:2]]))
+    keep = {g.name: list(range(0, g.width, 2)) for g in tree.groups}
+    pruned = cut(dense, tree, keep)
+    untouched = pruned.experts[1][4].weight.clone()
+    before = [error(pruned, dense, rows) for rows in (x, other)]
+    sizes = {n: tuple(t.shape) for n, t in dense.state_dict().items()}
+    batches = ((x, None), (other if reached else x, None))
+    reconstruct_sequentially(
+        pruned, dense, Calibration(batches), kept_positions(tree.groups, sizes, keep)
+    )
+    assert error(pruned, dense, x) < 0.5 * before[0]
+    if reached:
+        assert error(pruned, dense, other) < 0.5 * before[1]
+    else:
+        assert torch.equal(pruned.experts[1][4].weight, untouched)
+
+
 def test_a_duplicated_unit_is_made_up_for_exactly() -> None:
     dense, x = net(), torch.randn(400, 6)
     with torch.no_grad():
