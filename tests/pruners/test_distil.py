@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hierprune.errors import UsageError
 from hierprune.pruners.distil import Distillation
@@ -59,3 +59,52 @@ def test_a_teacher_that_answers_zeros_divides_by_no_zero() -> None:
     nn.init.zeros_(teacher.weight)
     nn.init.zeros_(teacher.bias)
     assert Distillation(teacher, 0.5)(torch.tensor(1.0), teacher(x), x) == 0.5
+
+
+class Masked(nn.Module):
+    """Linear, and a class that is never to be taken."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(3, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.pad(self.fc(x), (0, 1), value=-torch.inf)
+
+
+class Auxiliary(nn.Module):
+    """Gives two further outputs in training, as GoogLeNet does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(3, 2)
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor, Tensor]:
+        out = self.fc(x)
+        return (out, 2 * out, x) if self.training else out
+
+
+def test_only_what_is_finite_on_both_sides_counts() -> None:
+    torch.manual_seed(0)
+    teacher, student, x = Masked(), Masked(), torch.randn(5, 3)
+    own = torch.tensor(1.0)
+    loss = Distillation(teacher, 0.5)(own, student(x), x)
+    assert torch.allclose(loss, Distillation(teacher.fc, 0.5)(own, student.fc(x), x))
+    loss.backward()
+    assert all(p.grad.isfinite().all() for p in student.parameters() if p.grad is not None)
+    nothing = torch.full((5, 3), -torch.inf)
+    assert Distillation(teacher, 0.5)(own, nothing, x) == 0.5
+
+
+def test_further_outputs_of_training_have_no_target() -> None:
+    torch.manual_seed(0)
+    teacher, student, x = Auxiliary().eval(), Auxiliary(), torch.randn(5, 3)
+    own, loss = torch.tensor(1.0), Distillation(teacher, 0.5)
+    assert loss(own, student(x), x) == loss(own, student.fc(x), x)
+    assert loss(own, (x, student.fc(x)), x) == loss(own, student.fc(x), x)
+
+
+def test_outputs_of_the_teacher_without_a_partner_are_an_error() -> None:
+    x = torch.randn(5, 3)
+    with pytest.raises(UsageError, match=r"\(5, 3\), \(5, 4\) for \(5, 2\)"):
+        Distillation(nn.Linear(3, 2), 0.5)(torch.tensor(1.0), (x, torch.zeros(5, 4)), x)
