@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from ..errors import UsageError
 from ..task import Direction, Split, Streamed, Task, batch_size, forward
 from .modes import measuring
 from .onnx_model import OnnxModel
@@ -86,6 +87,9 @@ def measure_quality(model: nn.Module, task: Task, split: Split) -> dict[str, Mea
 
     Intervals are those of :func:`mean_interval` over samples; of the loss, known per batch only,
     and of streamed metrics they are those of :class:`Stream`.
+
+    Raises:
+        UsageError: the split holds no samples.
     """
     samples: dict[str, list[Tensor]] = defaultdict(list)
     metrics = {name: task.metric(name) for name in task.metrics}
@@ -100,6 +104,8 @@ def measure_quality(model: nn.Module, task: Task, split: Split) -> dict[str, Mea
                     streams[name].update(outputs, targets)
                 else:
                     samples[name].append(metric.fn(outputs, targets).double().flatten())
+    if not loss.all.count:
+        raise UsageError(f"the {split} split of {task.name!r} holds no samples")
     result = {name: mean_interval(torch.cat(values)) for name, values in samples.items()}
     streamed = {name: stream.measured() for name, stream in streams.items()}
     return {"loss": loss.measured()} | {n: (result | streamed)[n] for n in metrics}

@@ -1,10 +1,12 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from hierprune.objectives.base import Candidate
+from hierprune.errors import UsageError
+from hierprune.objectives.base import Candidate, measure_quality
 from hierprune.objectives.quality import Quality
 from hierprune.task import Metric, Task
 
@@ -38,6 +40,13 @@ def test_mean_over_samples_of_uneven_batches():
 def test_split_of_the_candidate_counts():
     candidate = Candidate(nn.Identity(), nn.Identity(), TASK, split="test")
     assert Quality("distance")(candidate).value == 1.0
+
+
+@pytest.mark.parametrize("batches", [[], [(INPUTS[:0], TARGETS[:0])]])
+def test_a_split_that_turns_out_empty_is_named(batches: list[tuple[Tensor, Tensor]]):
+    task = replace(TASK, test=lambda: iter(batches))
+    with pytest.raises(UsageError, match="the test split of 'toy' holds no samples"):
+        measure_quality(nn.Identity(), task, "test")
 
 
 def test_one_pass_for_all_qualities():
