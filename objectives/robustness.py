@@ -64,8 +64,8 @@ class Robustness:
             for inputs, targets in task.batches(split):
                 yield self.disturb(candidate, inputs, targets, draw), targets
 
-        disturbed_task = replace(task, val=disturbed)
-        return measure_quality(candidate.answers, disturbed_task, "val")[self.metric]
+        splits: dict[str, Any] = {split: disturbed}
+        return measure_quality(candidate.answers, replace(task, **splits), split)[self.metric]
 
     def disturb(
         self, candidate: Candidate, inputs: Inputs, targets: Any, draw: torch.Generator
@@ -86,11 +86,10 @@ class Robustness:
 
 def changed(value: Tensor, kind: str, strength: float, draw: torch.Generator) -> Tensor:
     """A batch (B, ...) disturbed; blur needs images (B, C, H, W), else it does nothing."""
-    spread = value.std()
     if kind == "noise":
-        return value + strength * spread * torch.randn(value.shape, generator=draw).to(value)
+        return value + strength * spread(value) * torch.randn(value.shape, generator=draw).to(value)
     if kind == "brightness":
-        return value + strength * spread
+        return value + strength * spread(value)
     if kind == "contrast":
         return value.mean() + strength * (value - value.mean())
     if value.dim() != 4:
@@ -101,6 +100,11 @@ def changed(value: Tensor, kind: str, strength: float, draw: torch.Generator) ->
     channels = value.shape[1]
     weight = kernel.expand(channels, 1, 5, 5)
     return F.conv2d(F.pad(value, [2] * 4, mode="replicate"), weight, groups=channels)
+
+
+def spread(value: Tensor) -> Tensor:
+    """Standard deviation of all numbers in a batch, a scalar; 0 where it holds a single one."""
+    return value.std() if value.numel() > 1 else value.new_zeros(())
 
 
 def attacked(candidate: Candidate, inputs: Inputs, targets: Any, strength: float) -> Inputs:
@@ -121,7 +125,7 @@ def attacked(candidate: Candidate, inputs: Inputs, targets: Any, strength: float
         grad = step.get(id(value))
         if grad is None:
             return value.detach() if isinstance(value, Tensor) else value
-        return (value + strength * value.std() * grad.sign()).detach()
+        return (value + strength * spread(value) * grad.sign()).detach()
 
     found: Inputs = tree_map(one, moved)
     return found

@@ -136,6 +136,22 @@ def test_disturbed_inputs_do_not_help_and_are_the_same_every_time(kind: str):
     assert is_quality(measure)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_batches_of_a_single_number_have_no_spread(kind: str):
+    data = [(torch.randn(1, 1), torch.zeros(1, dtype=torch.long)) for _ in range(3)]
+    model = nn.Linear(1, 2)
+    one = Candidate(model, model, Task("one", lambda: model, data, data, data))
+    same = one.quality["loss"].value
+    found = objective(f"{kind}_loss", one.task)(one).value
+    assert found == same if kind != "contrast" else found == pytest.approx(same)
+
+
+def test_an_empty_split_is_named_on_disturbed_inputs_too():
+    empty = Candidate(Mean(), Mean(), Task("toy", Mean, [], batches(), []), split="test")
+    with pytest.raises(UsageError, match="the test split of 'toy' holds no samples"):
+        objective("noise_accuracy", empty.task)(empty)
+
+
 def test_blur_keeps_the_mean_and_contrast_shrinks_around_it():
     x = torch.ones(2, 3, 8, 8)
     draw = torch.Generator()
