@@ -6,7 +6,6 @@ call of what is opened runs one forward and answers the seconds it took.
 
 from __future__ import annotations
 
-import copy
 import importlib.util
 import itertools
 import math
@@ -19,6 +18,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
+from ..copies import copy_model
 from ..errors import UsageError, unknown
 from ..task import Inputs, Task, forward, head
 from . import onnx_file, remote
@@ -170,7 +170,7 @@ def eager(model: nn.Module, inputs: Inputs, setting: Setting) -> Opener:
 
     Two copies take turns, as the same model may be open twice; copying modules is slow.
     """
-    copies = itertools.cycle([copy.deepcopy(model), copy.deepcopy(model)])
+    copies = itertools.cycle([copy_model(model), copy_model(model)])
 
     def opened() -> Sample:
         own = next(copies)

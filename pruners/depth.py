@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..copies import copy_model
 from ..task import Inputs, forward
-from .copies import copy_model
 from .kernels import plain_kernels
 from .tree import Cut, Group
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
+from ..copies import copy_model
 from ..task import Inputs, forward
-from .copies import copy_model
 
 PATIENCE = 12
 """Redrawn inputs in a row that wake nothing, after which the rest is taken to sleep for good."""

@@ -16,8 +16,8 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 from torch.utils._pytree import tree_map
 
+from ..copies import copy_model
 from ..task import Inputs, forward
-from .copies import copy_model
 from .kernels import DoublePrecision, double_by_default, plain_kernels
 from .masking import LivingStatistics
 from .rules.state import tensors

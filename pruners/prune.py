@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..copies import copy_model
 from ..errors import UsageError, unknown
 from ..task import Batch, Inputs
 from .allocation import ALLOCATIONS, fit
 from .calibration import Calibration, input_statistics
-from .copies import copy_model
 from .cost import BUDGETS, CostModel
 from .criteria import CRITERIA
 from .dense import Dense, allocation_path

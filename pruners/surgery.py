@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..copies import copy_model
 from ..errors import UsageError, unknown
-from .copies import copy_model
 from .masking import faded, survivors_only
 from .sizes import update_sizes
 from .tree import Attribute, Group, ModelTree

@@ -28,10 +28,10 @@ from torch.nn.modules.module import (
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ..copies import copy_model
 from ..errors import UsageError
 from ..limits import UNLIMITED, Limits
 from ..task import Inputs, batch_size, forward
-from .copies import copy_model
 from .depth import find_blocks
 from .examples import woken
 from .grouping import Source, group_units

@@ -22,8 +22,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hierprune.copies import copy_model
 from hierprune.objectives.base import measure_quality
-from hierprune.pruners.copies import copy_model
 from hierprune.pruners.cost import Ints
 from hierprune.pruners.output_layer import refit
 from hierprune.pruners.plan import PruningPlan, Recovery

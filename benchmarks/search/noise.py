@@ -22,9 +22,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from hierprune.copies import copy_model
 from hierprune.data.rows import Rows
 from hierprune.objectives.base import measure_quality
-from hierprune.pruners.copies import copy_model
 from hierprune.search.front import coordinates, hypervolume, non_dominated
 from hierprune.search.goal import Goal
 from hierprune.search.history import Record

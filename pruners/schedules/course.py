@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from ...copies import copy_model
 from ...errors import UsageError, unknown
 from ...task import Batch, Task
 from ..dense import Dense
@@ -83,7 +84,9 @@ class Learning:
     def mean_of(self, model: nn.Module, steps: int) -> AveragedModel:
         """A mean that begins with this model, in a run of so many batches."""
         decay = 1 - 1 / max(1.0, self.average * steps)
-        return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+        return AveragedModel(
+            copy_model(model), multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True
+        )
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from ...copies import copy_model
 from ...task import Task
 from ..calibration import input_statistics
 from ..criteria import Saliency
@@ -126,7 +126,7 @@ class Gated(nn.Module):
     def baked(self) -> nn.Module:
         """A copy of the model with the gates multiplied into its weights; both in eval mode."""
         self.eval()
-        model = copy.deepcopy(self.inner)
+        model = copy_model(self.inner)
         for name, tensor in self.gated().items():
             model.get_parameter(name).copy_(tensor)
         return model
@@ -186,7 +186,7 @@ class Learned:
     def begin(cls, dense: Dense, target: PruningPlan, task: Task, choice: Choice) -> Learned:
         """Choosers for the groups that the plan names."""
         groups = [g for g in dense.units(target.granularity) if g.name in target.density]
-        model = Gated(copy.deepcopy(dense.model), groups, choice)
+        model = Gated(copy_model(dense.model), groups, choice)
         return cls(dense, target, task, model, model)
 
     def narrow(self, density: Mapping[str, float]) -> Shape:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,6 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from ...copies import copy_model
 from ...task import Task
 from ..allocation import lamp_score, ranked
 from ..calibration import input_statistics
@@ -101,7 +101,7 @@ class Cuts(Decided):
         """See :class:`Shape`; blocks went before there was anything to go back to."""
         if self.target.granularity == "block":
             return
-        whole = copy.deepcopy(self.dense.model)
+        whole = copy_model(self.dense.model)
         whole.load_state_dict(weights)
         self.model = shrink(whole, self.dense.tree, self.target.granularity, self.keep)
 
@@ -241,7 +241,7 @@ def begin(dense: Dense, target: PruningPlan, task: Task, density: Mapping[str, f
     if target.granularity == "block":
         model, plan = apply_plan(dense, target)
         return Cuts(dense, target, task, model, dict(plan.keep or {}))
-    cuts = Cuts(dense, target, task, copy.deepcopy(dense.model))
+    cuts = Cuts(dense, target, task, copy_model(dense.model))
     cuts.narrow(density)
     return cuts
 
@@ -255,6 +255,6 @@ def restored(
 ) -> Shape:
     """A model of the shape that it had; its weights are still to be loaded."""
     if parse(target.granularity) is not None:
-        return Masks(dense, target, copy.deepcopy(dense.model), dict(zeros))
+        return Masks(dense, target, copy_model(dense.model), dict(zeros))
     model = shrink(dense.model, dense.tree, target.granularity, keep)
     return Cuts(dense, target, task, model, dict(keep))

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import weight_norm
 
 from hierprune.errors import UsageError
 from hierprune.objectives import onnx_file, runtime
@@ -44,6 +45,13 @@ def test_every_runtime_times_a_forward(name: str, tmp_path: Path):
     with torch.no_grad():
         seconds = setting(name, tmp_path).prepare(model, x)()()
     assert seconds == 0.004 if name == "remote" else 0 < seconds < 1
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm")
+def test_a_model_that_keeps_computed_weights_is_timed():
+    model, x = weight_norm(nn.Linear(4, 2)), torch.randn(3, 4)
+    model(x)
+    assert Setting().prepare(model, x)()() > 0
 
 
 @pytest.mark.skipif(not runtime.FINE_THREAD_CLOCK, reason="threads' clocks are coarse here")

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn.utils import weight_norm
 
 from hierprune.errors import UsageError
 from hierprune.pruners.calibration import Calibration, input_statistics
@@ -282,3 +283,19 @@ def test_training_while_pruning_beats_none(dense: Dense):
 def test_unknown_schedule(dense: Dense):
     with pytest.raises(UsageError, match="did you mean 'gradual'"):
         train_to_plan(dense, plan(dense, "weight", "gradul"), TASK)
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm")
+@pytest.mark.parametrize(
+    ("granularity", "name"), [("channel", "gradual"), ("channel", "l0"), ("weight", "rewind")]
+)
+def test_models_that_keep_computed_weights_are_trained(granularity: str, name: str):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), weight_norm(nn.Linear(64, 16)), nn.ReLU(), nn.Linear(16, 2))
+    calibration = Calibration.of(TASK)
+    tree = find_tree(model.eval(), TASK.example())
+    whole = Dense(model, tree, calibration, input_statistics(model, calibration))
+    model(TASK.example())
+    wanted = plan(whole, granularity, name, 0.5, epochs=1.0)
+    pruned, _ = train_to_plan(whole, wanted, TASK, learning=Learning(average=0.3))
+    assert all(v.isfinite().all() for v in pruned.state_dict().values())

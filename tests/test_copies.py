@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn.utils import weight_norm
 
-from hierprune.pruners.copies import copy_model
+from hierprune.copies import copy_model
 
 
 def test_a_copy_shares_nothing_with_its_model():
