@@ -25,6 +25,7 @@ from ..pruners.tree import ModelTree
 from ..search.space import SpaceOptions
 from ..task import Task
 from .align import liked_multiple
+from .book import open_study
 from .dense import default_cache, dense_model
 from .fingerprint import data_sha256
 from .guess import guessing
@@ -40,6 +41,7 @@ from .recipe import measured
 from .request import Request
 from .run_record import REQUEST, DenseInfo, ObjectiveInfo, RunRecord
 from .source import TaskSource
+from .storage import open_storage
 
 ALWAYS = ("params", "macs", "compression")
 """Costs that are exact and cheap: measured on every trial, whatever the objectives."""
@@ -120,8 +122,18 @@ def prepare_study(folder: Path, pending: Pending, task: Task, progress: Progress
         progress.note(line)
     progress.note("scoring the dense model")
     record = make_record(task, pending.source, request, dense, measures, held_back=held_back)
+    if record.storage is not None:
+        record = in_database(record, folder)
     record.save(folder)
     (folder / REQUEST).unlink(missing_ok=True)
+    return record
+
+
+def in_database(record: RunRecord, folder: Path) -> RunRecord:
+    """The record with the study's name, under which it is in the database from now on."""
+    record = replace(record, study=record.name_at(folder))
+    storage = open_storage(folder, record.storage)
+    open_study(storage, record.name_at(folder), record.directions)
     return record
 
 

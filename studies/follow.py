@@ -65,13 +65,15 @@ def opened(run: Path) -> Eyes | None:
     """The study in a run folder, once its first trial can be stored.
 
     Raises:
-        UsageError: the folder holds none, and none is being prepared.
+        UsageError: the folder holds none, and none is being prepared; or its database has none.
     """
     if is_pending(run):
         return None
     record = RunRecord.load(run)
     try:
-        pages = Pages(read_storage(run, record.storage), record.name_at(run))
+        storage = read_storage(run, record.storage)
+        record.check_known(storage, run)
+        pages = Pages(storage, record.name_at(run))
     except (FileNotFoundError, KeyError):
         return None
     except OSError as error:

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from optuna.storages import BaseStorage
+
 from ..errors import UsageError
 from ..objectives.constraint import Constraint
 from ..objectives.latency import LatencyOptions
@@ -20,6 +22,7 @@ from ..search.space import SpaceOptions
 from ..search.stopping import Stopping, StopRules
 from ..task import Direction
 from ..whole import write_whole
+from .database import without_password
 from .source import TaskSource
 from .storage import STUDY
 
@@ -93,6 +96,7 @@ class RunRecord:
         held_back: whether some validation samples are kept from the trials; see ``holdback``.
         recipes: what may vary in the training of plans on higher rungs.
         promote: share of the plans that is trained; earlier versions did not say.
+        study: its name in a database; earlier versions had none but the folder's.
     """
 
     task: str
@@ -118,6 +122,7 @@ class RunRecord:
     held_back: bool = False
     recipes: Recipes = field(default_factory=Recipes)
     promote: float = 0.1
+    study: str | None = None
 
     @property
     def rungs(self) -> Rungs:
@@ -149,8 +154,30 @@ class RunRecord:
         return Stopping(self.stop, self.goal())
 
     def name_at(self, run: Path) -> str:
-        """The name in the storage: one study per journal, the folder's in a shared database."""
-        return STUDY if self.storage is None else f"{run.name}-{self.created}"
+        """The name in the storage: one study per journal, its own in a shared database.
+
+        Without one it is that of the folder, and the time.
+        """
+        if self.storage is None:
+            return STUDY
+        return self.study or f"{run.absolute().name}-{self.created}"
+
+    def check_known(self, storage: BaseStorage, run: Path) -> None:
+        """Raise :class:`UsageError` where the study was in a database, and is not any more."""
+        if self.storage is None:
+            return
+        name = self.name_at(run)
+        try:
+            storage.get_study_id_from_name(name)
+        except KeyError:
+            remedy = (
+                f"give the folder {run} back the name that it had when it was launched"
+                if self.study is None
+                else "bring back the database that it was in, or launch a new study"
+            )
+            raise UsageError(
+                f"there is no study {name!r} in {without_password(self.storage)}; {remedy}"
+            ) from None
 
     def save(self, run: Path) -> None:
         """Write ``run.json``; readers see the old file or the whole new one."""

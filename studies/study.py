@@ -66,9 +66,14 @@ class Study:
     rescored: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        """Open the storage; of a folder that cannot be written, to read alone."""
+        """Open the storage; of a folder that cannot be written, to read alone.
+
+        Raises:
+            UsageError: the study is not in its database.
+        """
         open_one = open_storage if os.access(self.run, os.W_OK) else read_storage
         storage = open_one(self.run, self.asked.storage)
+        self.asked.check_known(storage, self.run)
         self._book = Book(storage, self.asked.name_at(self.run), self.asked.directions)
         self.reread()
 
@@ -118,7 +123,7 @@ class Study:
         """Open the study in a run folder, to read it.
 
         Raises:
-            UsageError: the folder holds none.
+            UsageError: the folder holds none, or its database does not.
         """
         folder = Path(run)
         return cls(folder, RunRecord.load(folder), task)
