@@ -83,9 +83,10 @@ def new_run(folder: Path, pending: Pending) -> Iterator[None]:
     try:
         draft.mkdir(parents=True)
         pending.save(draft)
+        check_locks(draft)
         lock.acquire(blocking=False)  # before the folder can be seen: a resume waits from the start
         draft.rename(folder)
-    except OSError as error:
+    except (OSError, UsageError) as error:
         lock.release()
         remove(draft, parents)
         raise UsageError(f"cannot make {folder}: {error}") from error
