@@ -83,10 +83,9 @@ def new_run(folder: Path, pending: Pending) -> Iterator[None]:
     try:
         draft.mkdir(parents=True)
         pending.save(draft)
-        check_locks(draft)
         lock.acquire(blocking=False)  # before the folder can be seen: a resume waits from the start
         draft.rename(folder)
-    except (OSError, UsageError) as error:
+    except OSError as error:
         lock.release()
         remove(draft, parents)
         raise UsageError(f"cannot make {folder}: {error}") from error
