@@ -28,7 +28,7 @@ from .int8 import check_int8
 from .latency import forecasts
 from .ledger import Ledger
 from .local import LocalExecutor
-from .pending import Pending, is_pending, new_run, preparing
+from .pending import Pending, is_pending, new_run
 from .prepare import CACHE, landscapes
 from .progress import Progress, Silent
 from .quantize import check_packages
@@ -127,9 +127,7 @@ def resume_study(
     folder = Path(run)
     check_resources(means)
     if is_pending(folder):
-        study = begin_again(folder, changes, means, progress, task)
-        if study is not None:
-            return go_on(study, means, progress)
+        return begin_again(folder, changes, means, progress, task)
     record = RunRecord.load(folder)
     check_locks(folder)
     asked = changed(record, changes)
@@ -165,19 +163,8 @@ def changed(record: RunRecord, changes: Changes) -> RunRecord:
 
 def begin_again(
     folder: Path, changes: Changes, means: Means, progress: Progress, task: Task | None
-) -> Study | None:
-    """Prepare a study whose preparation was stopped; ``None`` where somebody else did meanwhile."""
-    with resumable(folder), preparing(folder, progress):
-        if not is_pending(folder):
-            return None
-        record, task = prepare_again(folder, changes, means, progress, task)
-    return Study(folder, record, task)
-
-
-def prepare_again(
-    folder: Path, changes: Changes, means: Means, progress: Progress, task: Task | None
-) -> tuple[RunRecord, Task]:
-    """Prepare a study as it was requested, with the changes; its record and task."""
+) -> Study:
+    """Prepare a study whose preparation was stopped, and run it."""
     pending = Pending.load(folder)
     strategy(pending.request.strategy, means.sampler)
     request = pending.request
@@ -187,7 +174,9 @@ def prepare_again(
     progress.note("loading the task")
     task = task or given_task(pending.source, str(folder))
     check_task(task)
-    return prepare_study(folder, pending, task, progress), task
+    with resumable(folder):
+        record = prepare_study(folder, pending, task, progress)
+    return go_on(Study(folder, record, task), means, progress)
 
 
 def load(task: Task | TaskSource | str) -> tuple[TaskSource | None, Task]:

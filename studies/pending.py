@@ -2,7 +2,6 @@
 
 The folder is made once everything was checked that can be checked at once. Training the dense
 model and measuring it may take long; whatever stops that leaves the request, to be resumed.
-Whoever prepares a study holds ``prepare.lock`` in its folder meanwhile.
 """
 
 from __future__ import annotations
@@ -15,17 +14,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from ..errors import UsageError
-from .progress import Progress
 from .request import Request
-from .run_record import FILE, REQUEST, missing
+from .run_record import FILE, REQUEST
 from .source import TaskSource
-from .storage import check_locks
-
-LOCK = "prepare.lock"
-WAITING = "waiting: another process prepares this study"
 
 
 @dataclass(frozen=True)
@@ -69,59 +61,27 @@ def is_pending(run: Path) -> bool:
 
 @contextmanager
 def new_run(folder: Path, pending: Pending) -> Iterator[None]:
-    """Make the run folder with its request in it, locked until the block is left.
+    """Make the run folder with its request in it; an error in the block takes it away again.
 
-    An error in the block takes it away again, unless the study is prepared. A stop
-    (``KeyboardInterrupt``) leaves it, as a crash does.
+    A stop (``KeyboardInterrupt``) leaves it, as a crash does.
 
     Raises:
         UsageError: it cannot be made.
     """
     parents = [p for p in folder.absolute().parents if not p.exists()]
     draft = folder.parent / f".{folder.name}-{uuid.uuid4().hex[:8]}"
-    lock = FileLock(draft / LOCK)
     try:
         draft.mkdir(parents=True)
         pending.save(draft)
-        lock.acquire(blocking=False)  # before the folder can be seen: a resume waits from the start
         draft.rename(folder)
     except OSError as error:
-        lock.release()
         remove(draft, parents)
         raise UsageError(f"cannot make {folder}: {error}") from error
     try:
         yield
     except Exception:
-        if is_pending(folder):
-            with suppress(OSError):
-                folder.rename(draft)  # gone at once: nobody finds a half of it
-            remove(draft, parents)
+        remove(folder, parents)
         raise
-    finally:
-        lock.release()
-
-
-@contextmanager
-def preparing(run: Path, progress: Progress) -> Iterator[None]:
-    """Nobody else prepares the study meanwhile; one who does is waited for.
-
-    Raises:
-        UsageError: the folder cannot be locked, or is gone after the wait.
-    """
-    check_locks(run)
-    lock = FileLock(run / LOCK)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        progress.note(WAITING)
-        try:
-            lock.acquire()
-        except FileNotFoundError as error:
-            raise UsageError(missing(run)) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def remove(folder: Path, parents: Sequence[Path]) -> None:
