@@ -174,9 +174,8 @@ class Branch:
         options, (low, high) = self.space.options, self.span
         if options.kind == "flat":
             limits = logit(np.array([options.min_density, options.max_density]))
-            dearest = self.shares(options.max_density * self.cost.widths[None].astype(np.float64))[
-                0
-            ]
+            most = np.array([options.max_density * self.cost.widths], np.float64)
+            dearest = float(self.shares(most)[0])
             logits = np.clip(logits, *limits)
             low, high = min(low, self.bounds[0], FULL * dearest), self.bounds[1]
         widths = np.unique(widths_of(logits, self.cost), axis=0)

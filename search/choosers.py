@@ -133,25 +133,28 @@ class ModelBased(Grid):
         """See :class:`Chooser`."""
         if index < self.heats:
             return super().__call__(plans, index, seed) if self.sweeps else None
-        if self.sweeps and index % 2 and (branch := self.neglected(plans)) is not None:
-            return self.swept(branch, plans, index)
+        if self.sweeps and index % 2 and (found := self.swept(plans, index)) is not None:
+            return found
         found = self.best(plans, np.random.default_rng([seed, index]))
         if found is not None:
             return found
         return super().__call__(plans, index, seed) if self.sweeps else None
 
-    def neglected(self, plans: Plans) -> Branch | None:
-        """The branch with the fewest plans, where they are too few to learn from."""
+    def swept(self, plans: Plans, index: int) -> dict[str, Any] | None:
+        """One more plan on the base allocations of the branch that has fewest plans, in turn.
+
+        ``None`` where every branch has enough of them to learn from, or is the only one.
+        """
+        if len(self._branches) == 1:
+            return None
         known = sorted_out(plans.all)
         branch = min(self._branches, key=lambda b: len(known[b.key]))
-        return branch if len(known[branch.key]) < ENOUGH else None
-
-    def swept(self, branch: Branch, plans: Plans, index: int) -> dict[str, Any]:
-        """One more plan on the base allocations of a branch, which take turns."""
-        names = list(branch.roads)
-        name = names[len(sorted_out(plans.all)[branch.key]) % len(names)]
+        count, names = len(known[branch.key]), list(branch.roads)
+        if count >= ENOUGH:
+            return None
         low, high = branch.span
-        return branch.on_road(name, low + van_der_corput(index + 1) ** 2 * (high - low))
+        part = van_der_corput(index + 1) ** 2
+        return branch.on_road(names[count % len(names)], low + part * (high - low))
 
     @property
     def heats(self) -> int:

@@ -66,11 +66,7 @@ class Study:
     rescored: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        """Open the storage; of a folder that cannot be written, to read alone.
-
-        Raises:
-            UsageError: the study is not in its database.
-        """
+        """Open the storage; of a folder that cannot be written, to read alone."""
         open_one = open_storage if os.access(self.run, os.W_OK) else read_storage
         storage = open_one(self.run, self.asked.storage)
         self.asked.check_known(storage, self.run)
