@@ -28,7 +28,7 @@ from .int8 import check_int8
 from .latency import forecasts
 from .ledger import Ledger
 from .local import LocalExecutor
-from .pending import Pending, is_pending, new_run
+from .pending import Pending, is_pending, new_run, preparing
 from .prepare import CACHE, landscapes
 from .progress import Progress, Silent
 from .quantize import check_packages
@@ -127,7 +127,9 @@ def resume_study(
     folder = Path(run)
     check_resources(means)
     if is_pending(folder):
-        return begin_again(folder, changes, means, progress, task)
+        study = begin_again(folder, changes, means, progress, task)
+        if study is not None:
+            return go_on(study, means, progress)
     record = RunRecord.load(folder)
     check_locks(folder)
     asked = changed(record, changes)
@@ -163,8 +165,16 @@ def changed(record: RunRecord, changes: Changes) -> RunRecord:
 
 def begin_again(
     folder: Path, changes: Changes, means: Means, progress: Progress, task: Task | None
+) -> Study | None:
+    """Prepare a study whose preparation was stopped; ``None`` where somebody else did meanwhile."""
+    with resumable(folder), preparing(folder, progress) as mine:
+        return prepare_again(folder, changes, means, progress, task) if mine else None
+
+
+def prepare_again(
+    folder: Path, changes: Changes, means: Means, progress: Progress, task: Task | None
 ) -> Study:
-    """Prepare a study whose preparation was stopped, and run it."""
+    """Prepare a study as it was requested, with the changes."""
     pending = Pending.load(folder)
     strategy(pending.request.strategy, means.sampler)
     request = pending.request
@@ -174,9 +184,7 @@ def begin_again(
     progress.note("loading the task")
     task = task or given_task(pending.source, str(folder))
     check_task(task)
-    with resumable(folder):
-        record = prepare_study(folder, pending, task, progress)
-    return go_on(Study(folder, record, task), means, progress)
+    return Study(folder, prepare_study(folder, pending, task, progress), task)
 
 
 def load(task: Task | TaskSource | str) -> tuple[TaskSource | None, Task]:

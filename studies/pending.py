@@ -2,22 +2,31 @@
 
 The folder is made once everything was checked that can be checked at once. Training the dense
 model and measuring it may take long; whatever stops that leaves the request, to be resumed.
+Whoever prepares a study holds the lock of its ``request.json`` meanwhile: no file is left to be
+cleaned up, and one who waits while the folder is taken away does not make it anew.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import shutil
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from ..errors import UsageError
+from .progress import Progress
 from .request import Request
 from .run_record import FILE, REQUEST
 from .source import TaskSource
+from .storage import check_locks, try_lock
+
+WAITING = "waiting: another process prepares this study"
 
 
 @dataclass(frozen=True)
@@ -61,27 +70,80 @@ def is_pending(run: Path) -> bool:
 
 @contextmanager
 def new_run(folder: Path, pending: Pending) -> Iterator[None]:
-    """Make the run folder with its request in it; an error in the block takes it away again.
+    """Make the run folder with its request in it, which is locked until the block is left.
 
-    A stop (``KeyboardInterrupt``) leaves it, as a crash does.
+    An error in the block takes the folder away again, unless the study is prepared. A stop
+    (``KeyboardInterrupt``) leaves it, as a crash does.
 
     Raises:
-        UsageError: it cannot be made.
+        UsageError: it cannot be made, or files there cannot be locked.
     """
     parents = [p for p in folder.absolute().parents if not p.exists()]
     draft = folder.parent / f".{folder.name}-{uuid.uuid4().hex[:8]}"
     try:
         draft.mkdir(parents=True)
         pending.save(draft)
+        check_locks(folder.parent)
+        request = (draft / REQUEST).open("r+b")
+        try_lock(request)  # before the folder can be seen: a resume waits from the start
         draft.rename(folder)
     except OSError as error:
         remove(draft, parents)
         raise UsageError(f"cannot make {folder}: {error}") from error
-    try:
-        yield
-    except Exception:
-        remove(folder, parents)
+    except UsageError:
+        remove(draft, parents)
         raise
+    with request:
+        try:
+            yield
+        except Exception:
+            if is_pending(folder):
+                with suppress(OSError):
+                    folder.rename(draft)  # gone at once: nobody finds a half of it
+                remove(draft, parents)
+            raise
+
+
+@contextmanager
+def preparing(run: Path, progress: Progress) -> Iterator[bool]:
+    """Keep others from preparing the study meanwhile; one who does is waited for.
+
+    Yields:
+        Whether it is still to be prepared.
+
+    Raises:
+        UsageError: files in the folder cannot be locked.
+    """
+    check_locks(run)
+    request = locked_request(run, progress)
+    if request is None:
+        yield False
+        return
+    with request:
+        yield is_pending(run)
+
+
+def locked_request(run: Path, progress: Progress) -> BinaryIO | None:
+    """``request.json``, open and locked, which may take long; ``None`` where there is none."""
+    path = run / REQUEST
+    while True:
+        try:
+            request = path.open("r+b")
+        except FileNotFoundError:
+            return None
+        if not try_lock(request):
+            progress.note(WAITING)
+            fcntl.flock(request, fcntl.LOCK_EX)
+        if is_at(request, path):
+            return request
+        request.close()
+
+
+def is_at(file: BinaryIO, path: Path) -> bool:
+    """Whether an open file is still the one at this path."""
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    return False
 
 
 def remove(folder: Path, parents: Sequence[Path]) -> None:

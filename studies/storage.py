@@ -12,8 +12,9 @@ import fcntl
 import gc
 import json
 import os
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -196,19 +197,16 @@ def check_locks(folder: Path) -> None:
     Raises:
         UsageError: it does not, or the folder cannot be written.
     """
-    probe = folder / f".lock-probe-{os.getpid()}"
     try:
-        with probe.open("w") as first, probe.open("w") as second:
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".lock-probe-") as first:
             fcntl.flock(first, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            works = not try_lock(second)
+            with Path(first.name).open("r+b") as second:
+                works = not try_lock(second)
     except OSError as error:
         raise UsageError(
             f"a run folder must allow writing and file locks, {folder} does not "
             f"({error.strerror}); choose a folder on a local disk with --run"
         ) from error
-    finally:
-        with suppress(OSError):
-            probe.unlink(missing_ok=True)
     if not works:
         raise UsageError(
             f"a run folder must keep file locks apart, {folder} grants one lock twice; "
