@@ -47,6 +47,12 @@ class Plans:
         """Every one."""
         return [*self.done, *self.running, *self.failed]
 
+    @property
+    def for_good(self) -> list[Record]:
+        """Those that failed and were not tried again."""
+        again = {record.retry_of for record in self.all}
+        return [record for record in self.failed if record.number not in again]
+
 
 class Chooser(Protocol):
     """Chooses the next plan from those so far; equal histories give equal choices."""
@@ -166,7 +172,7 @@ class ModelBased(Grid):
         """The point that promises most, over all branches; ``None`` while little is known."""
         points = self.standing(plans.done)
         front, depth = front_of(points), self.depth(points)
-        done, running, failed = (sorted_out(p) for p in (plans.done, plans.running, plans.failed))
+        done, running, failed = map(sorted_out, (plans.done, plans.running, plans.for_good))
         front = np.concatenate([front, *self.expected(done, running)])
         best: tuple[Branch, Ints] | None = None
         most = -np.inf
@@ -180,7 +186,7 @@ class ModelBased(Grid):
             widths = untried(drawn, branch.tried(known))
             if len(widths) == 0:
                 continue
-            gains = learner.gains(done[branch.key], widths, front, random)
+            gains = learner.gains(done[branch.key], failed[branch.key], widths, front, random)
             if gains.max() > most:
                 order = np.argsort(-gains, kind="stable")[:TRIES]
                 most, best = float(gains.max()), (branch, widths[order])

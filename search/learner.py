@@ -1,4 +1,4 @@
-"""What the trials of one branch tell of candidates: expected gain, chance to be allowed."""
+"""What the trials of one branch tell of candidates: expected gain, chance to count."""
 
 from __future__ import annotations
 
@@ -83,10 +83,11 @@ class Learner:
     _kept: dict[str, tuple[tuple[int, ...], Surrogate]] = field(default_factory=dict, init=False)
 
     def window(self, done: Sequence[Record]) -> list[Record]:
-        """The trials to learn from, by number."""
+        """The trials to learn from, by number; without results only the newest."""
         if len(done) <= WINDOW:
             return list(done)
-        best = [done[i] for i in self.points.front(done)][-WINDOW // 2 :]
+        measured = [r for r in done if r.values]
+        best = [measured[i] for i in self.points.front(measured)][-WINDOW // 2 :]
         picked = {r.number for r in [*best, *done[len(best) - WINDOW :]]}
         return [r for r in done if r.number in picked]
 
@@ -108,16 +109,20 @@ class Learner:
     def gains(
         self,
         done: Sequence[Record],
+        failed: Sequence[Record],
         widths: Ints,
         front: Floats,
         random: np.random.Generator,
     ) -> Floats:
-        """Expected gain in hypervolume of candidates (N, G), times the chance to be allowed, (N,).
+        """Expected gain in hypervolume of candidates (N, G), times the chance to count, (N,).
 
-        Those that break a constraint on an exact cost come last: minus what they exceed it by.
+        To count a candidate must give a result and be allowed. Those that break a constraint on an
+        exact cost come last: minus what they exceed it by.
         """
         beliefs = [self.believed(axis, done, widths) for axis in self.goal.axes]
         gain = expected_gain(beliefs, front, random)
+        if failed:
+            gain = gain * self.survival(done, failed, widths)
         for chance in self.chances(done, widths):
             gain = gain * chance
         excess = self.excess(widths)
@@ -157,6 +162,12 @@ class Learner:
         learned = self.window(done)
         values = np.array([target(r) for r in learned])
         return self.branch.features(self.widths(learned)), values
+
+    def survival(self, done: Sequence[Record], failed: Sequence[Record], widths: Ints) -> Floats:
+        """How likely candidates (N, G) give a result, by which plans did, (N,)."""
+        known = sorted([*done, *failed], key=lambda r: r.number)
+        belief = self.modelled("result", lambda r: 1.0 if r.values else -1.0, known, widths)
+        return normal_cdf(belief.mean / np.maximum(belief.std, 1e-9))
 
     def excess(self, widths: Ints) -> Floats:
         """By how much candidates (N, G) break the constraints on exact costs, 0 when all hold."""

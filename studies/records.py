@@ -90,14 +90,20 @@ def outcome_record(outcome: Outcome) -> dict[str, Any]:
 
 
 def checked(outcome: Outcome, objectives: Iterable[str]) -> Outcome:
-    """The outcome, as a failure when a value is missing or not finite."""
+    """The outcome, as a failure when an objective is missing or not finite, or the loss is NaN.
+
+    Metrics of NaN outputs may be numbers: the largest of several NaN has an index, so that there is
+    an accuracy.
+    """
     if outcome.error or outcome.kind:
         kind = outcome.kind or "exception"
         return replace(outcome, values={}, interval={}, kind=kind, error=outcome.error or kind)
     faults = [fault for name in objectives if (fault := fault_of(outcome.values, name))]
-    if not faults:
-        return outcome
     error = f"every objective must be a finite number: {'; '.join(faults)}"
+    if not faults:
+        if not math.isnan(outcome.values.get("loss", 0.0)):
+            return outcome
+        error = "the loss is NaN, so that no score of this model means anything"
     return replace(outcome, values={}, interval={}, kind="non-finite", error=error)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -27,8 +28,21 @@ class Column:
 
 
 def show_json(document: Any) -> None:
-    """One JSON document on stdout."""
-    sys.stdout.write(json.dumps(document, indent=1, allow_nan=False) + "\n")
+    """One JSON document on stdout; a number that is none, or not finite, is null there."""
+    sys.stdout.write(json.dumps(finite(document), indent=1, allow_nan=False) + "\n")
+
+
+def finite(document: Any) -> Any:
+    """The document with ``None`` for every NaN and infinity.
+
+    >>> finite({"loss": [0.5, math.nan]})
+    {'loss': [0.5, None]}
+    """
+    if isinstance(document, dict):
+        return {key: finite(value) for key, value in document.items()}
+    if isinstance(document, list | tuple):
+        return [finite(value) for value in document]
+    return None if isinstance(document, float) and not math.isfinite(document) else document
 
 
 def table(title: str, columns: Iterable[Column]) -> Table:

@@ -171,13 +171,13 @@ def test_plans_that_run_in_one_branch_are_known_in_all(toy: ModuleType) -> None:
     sparse, (one, other) = front_of(chooser.standing(done))[::8], chooser._learners
     by_branch = sorted_out(done)
     drawn = one.branch.drawn(one.front_logits(done), 200, np.random.default_rng(0))
-    gains = one.gains(by_branch[one.branch.key], drawn, sparse, np.random.default_rng(0))
+    gains = one.gains(by_branch[one.branch.key], [], drawn, sparse, np.random.default_rng(0))
     widths = drawn[[int(gains.argmax())]]
     plan = proposer.space.plan(one.branch.parameters(widths[0])).to_json()
     running = sorted_out([replace(done[0], number=99, plan=plan, values={})])
     with_it = np.concatenate([sparse, *chooser.expected(by_branch, running)])
     before, after = (
-        other.gains(by_branch[other.branch.key], widths, f, np.random.default_rng(0))[0]
+        other.gains(by_branch[other.branch.key], [], widths, f, np.random.default_rng(0))[0]
         for f in (sparse, with_it)
     )
     assert len(with_it) == len(sparse) + 1
@@ -195,6 +195,20 @@ def test_a_bound_that_hardly_binds_leaves_candidates_in_a_flat_space(
     done = [read(t) for t in toy.play(replace(proposer, goal=goal), 12)]
     chooser = ModelBased(proposer.space, goal, 30)
     assert chooser.best(Plans(done), np.random.default_rng(0)) is not None
+
+
+@pytest.mark.parametrize("kind", ["hierarchical", "flat"])
+def test_a_region_where_plans_fail_is_left(toy: ModuleType, kind: str) -> None:
+    """Small third groups break the model, which makes them cheap and their accuracy unknown."""
+    proposer = toy.make_proposer(40, 0.0, "default", kind=kind)
+    history, broken = [], []
+    for number in range(40):
+        proposal = proposer(history, True)
+        broken.append(proposal.plan.density["2"] < 0.4)
+        values = toy.score(proposal) | {"accuracy": uneven(toy, dict(proposal.plan.density))}
+        history.append(toy.told(proposal, number, None if broken[-1] else values))
+    assert sum(broken[:10]) >= 3
+    assert sum(broken[20:]) <= 8
 
 
 def test_plans_that_failed_are_not_tried_again(toy: ModuleType) -> None:

@@ -51,6 +51,16 @@ def test_every_faulty_value_is_named(value: float) -> None:
     assert "'latency' is missing, there is accuracy, size" in found.error
 
 
+def test_scores_beside_a_loss_of_nan_are_none() -> None:
+    outcome = Outcome(4, values={**GOOD.values, "loss": math.nan})
+    found = records.checked(outcome, DIRECTIONS)
+    assert found.kind == "non-finite"
+    assert found.values == {}
+    assert "loss is NaN" in found.error
+    infinite = Outcome(4, values={**GOOD.values, "loss": math.inf})
+    assert records.checked(infinite, DIRECTIONS) == infinite
+
+
 @pytest.mark.parametrize(("kind", "error"), [("", "boom"), ("timeout", ""), ("died", "boom")])
 def test_a_failure_has_a_kind_and_a_reason(kind: str, error: str) -> None:
     found = records.checked(Outcome(4, values={"size": 1.0}, kind=kind, error=error), DIRECTIONS)
