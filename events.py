@@ -19,11 +19,11 @@ they are not known. ``stopped`` and ``agreement`` are as in ``front --json``.
 from __future__ import annotations
 
 import datetime
-import json
 from typing import Any, TextIO
 
 from optuna.trial import FrozenTrial, TrialState
 
+from .plain_json import dumps
 from .studies.progress import Status
 from .studies.run_record import RunRecord
 
@@ -46,7 +46,7 @@ class Events:
     def write(self, event: str, **fields: Any) -> None:
         """One event."""
         now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
-        self._stream.write(json.dumps({"event": event, "time": now, **fields}) + "\n")
+        self._stream.write(dumps({"event": event, "time": now, **fields}) + "\n")
         self._stream.flush()
 
     def note(self, text: str) -> None:

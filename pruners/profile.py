@@ -78,11 +78,21 @@ def measure_profile(
                 density={group.name: max(density, group.floor / group.width)},
                 recovery=recovery,
             )
-            model, _ = apply_plan(dense, plan)
-            rise[g, level] = max(0.0, mean_loss(model, dense.calibration) - base)
+            rise[g, level] = max(0.0, loss_of(dense, plan) - base)
             share((g * (len(LEVELS) - 1) + level) / (len(groups) * (len(LEVELS) - 1)))
     seconds = time.perf_counter() - start
     return Profile(np.array(LEVELS), np.maximum.accumulate(rise, axis=1), seconds)
+
+
+def loss_of(dense: Dense, plan: PruningPlan) -> float:
+    """Mean loss of a pruned model on the calibration samples; infinite where it does not run.
+
+    That is for trials to tell: plans with such widths fail there.
+    """
+    try:
+        return mean_loss(apply_plan(dense, plan)[0], dense.calibration)
+    except Exception:
+        return float("inf")
 
 
 def mean_loss(model: nn.Module, calibration: Calibration) -> float:

@@ -24,6 +24,8 @@ GROWTH = 1.2
 """Hyperparameters are chosen anew when there are so many times as many trials."""
 WORST = 1.2
 """Coordinates are cut off here: beyond guessing, one plan is as good as another."""
+FAR = 10.0
+"""Times the dense value, or the bound, that a value which is not finite is beyond a bound."""
 
 
 Target = Callable[[Record], float]
@@ -185,9 +187,12 @@ class Learner:
         dense = self.goal.dense
         for constraint in self.goal.constraints:
             if not self.branch.is_exact(constraint.objective):
+                sizes = abs(dense[constraint.objective]), abs(constraint.bound(dense))
+                far = FAR * (max(sizes) or 1.0)
 
-                def gap(record: Record, constraint: Constraint = constraint) -> float:
-                    return float(np.nan_to_num(constraint.violation(record.values, dense)))
+                def gap(record: Record, by: Constraint = constraint, far: float = far) -> float:
+                    found = by.violation(record.values, dense)
+                    return found if np.isfinite(found) else float(np.copysign(far, found))
 
                 belief = self.modelled(str(constraint), gap, done, widths)
                 yield normal_cdf(-belief.mean / np.maximum(belief.std, 1e-9))

@@ -33,7 +33,7 @@ from .holdback import ENOUGH, can_hold_back, searched
 from .int8 import try_int8
 from .latency import latency_of
 from .machine import machine
-from .pending import Pending
+from .pending import Pending, exists
 from .prepare import CACHE, check_prunable, fill_saliency, hierarchy, landscapes, prepare
 from .profile_cost import profile_costs
 from .progress import Progress
@@ -61,10 +61,7 @@ def new_folder(run: str | Path | None, name: str) -> Path:
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     folder = Path(run) if run is not None else Path("runs") / f"{name}-{stamp}"
     if folder.exists() or folder.is_symlink():
-        raise UsageError(
-            f"{folder} exists already: go on with it by 'hierprune resume {folder}', "
-            f"or choose another --run"
-        )
+        raise UsageError(exists(folder))
     parent = next(p for p in folder.absolute().parents if p.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
         raise UsageError(f"cannot make {folder}: {parent} is no folder that can be written to")

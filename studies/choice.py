@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -52,9 +53,18 @@ class Choice:
         return self.preferred(feasible)
 
     def feasible(self, records: Sequence[Record]) -> list[Record]:
-        """Those that satisfy the constraints."""
+        """Those that satisfy the constraints, with numbers for scores."""
         dense = self.record.dense.values
-        return [r for r in records if all(c.holds(r.values, dense) for c in self.constraints)]
+        return [
+            r
+            for r in records
+            if self.is_sound(r) and all(c.holds(r.values, dense) for c in self.constraints)
+        ]
+
+    def is_sound(self, record: Record) -> bool:
+        """Whether all objectives are finite and the loss is a number."""
+        finite = all(math.isfinite(record.values[name]) for name in self.record.directions)
+        return finite and not math.isnan(record.values["loss"])
 
     def nearest_miss(self, records: Sequence[Record]) -> str:
         """The message for constraints that no model satisfies."""
@@ -65,6 +75,8 @@ class Choice:
             nearest = records[int(np.argmin(gaps))].values[c.objective]
             held = sum(gap <= 0 for gap in gaps)
             lines.append(f"  {c}: held by {held} of {len(records)}, nearest {nearest:.4g}")
+        if lost := sum(not self.is_sound(r) for r in records):
+            lines.append(f"  scores of {lost} of {len(records)} are not finite")
         return "\n".join(lines)
 
     def preferred(self, records: Sequence[Record]) -> Record:
@@ -81,8 +93,9 @@ class Choice:
         sign = -1.0 if direction == "maximize" else 1.0
         order = points.sum(axis=1)
 
-        def place(i: int) -> tuple[float, float, float]:
+        def place(i: int) -> tuple[bool, float, float, float]:
             values = records[i].values
-            return sign * values[self.prefer], values["loss"], float(order[i])
+            found = values[self.prefer]
+            return math.isnan(found), sign * found, values["loss"], float(order[i])
 
         return records[min(range(len(records)), key=place)]

@@ -152,8 +152,14 @@ def picked_side(name: str) -> Side:
     """The model of a picked folder."""
     plan, _ = read_plan(Path(name))
     data = json.loads((Path(name) / PLAN).read_text())
-    interval = {k: (v[0], v[1]) for k, v in data.get("interval", {}).items()}
-    return Side(name, plan, data.get("values", {}), interval, data.get("test", {}))
+    interval = {k: (v[0], v[1]) for k, v in data.get("interval", {}).items() if None not in v}
+    values, test = (known(data.get(part, {})) for part in ("values", "test"))
+    return Side(name, plan, values, interval, test)
+
+
+def known(scores: Mapping[str, float | None]) -> dict[str, float]:
+    """Those of a file that are numbers; what was not finite is null there."""
+    return {name: value for name, value in scores.items() if value is not None}
 
 
 def trial_side(name: str, run: Path, number: int) -> Side:

@@ -70,13 +70,16 @@ def guessing(
     found: dict[str, float] = {}
     for shares in (class_shares(task), None):
         guess = Candidate(Guess(model, shares), model, task)
-        values = {n: m.value for n, m in guess.quality.items()} | measured(guess, qualities)[0]
+        try:
+            values = {n: m.value for n, m in guess.quality.items()} | measured(guess, qualities)[0]
+        except Exception:  # a metric may refuse constant answers, as a correlation does
+            continue
         for name, value in values.items():
             if name not in found and worse(value, dense[name], directions[name]):
                 found[name] = value
-        if len(found) == len(values):
+        if found.keys() == directions.keys():
             break
-    return {name: found.get(name, nothing(dense[name], directions[name])) for name in values}
+    return {n: found.get(n, nothing(dense[n], directions[n])) for n in directions}
 
 
 def class_shares(task: Task) -> Tensor | None:

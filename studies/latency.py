@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from torch import nn
 
 from ..cachedir import default_cache
+from ..errors import UsageError
 from ..objectives.base import Objective
 from ..objectives.latency import (
     Latency,
@@ -147,18 +148,27 @@ def measure_table(
     seconds: float = TABLE_SECONDS,
     rows: int = ROWS,
 ) -> LatencyTable:
-    """Time narrowed models of a space on the runtime, alone on this machine."""
+    """Time narrowed models of a space on the runtime, alone on this machine.
+
+    Raises:
+        UsageError: too few of them run.
+    """
     setting = options.setting
     progress.note(f"timing narrowed models ({setting.runtime}, batch {setting.batch})")
     inputs = inputs_of(setting, task, dense.model)
     layers = [Layer(t.name, t.shape, t.macs) for t in dense.tree.tensors]
     fewest = fewest_rows(dense, space)
     found: list[Row] = []
+    failed: list[Exception] = []
     with alone(progress):
         start, pace = time.perf_counter(), 0.0
         for model in narrowed(dense, space, rows):
             enough = max(ROW_SECONDS, ROW_FORWARDS * pace)
-            times = compare(setting, model, dense.model, inputs, seconds=enough, narrow=NARROW)
+            try:
+                times = compare(setting, model, dense.model, inputs, seconds=enough, narrow=NARROW)
+            except Exception as error:
+                failed.append(error)
+                continue
             pace = float(np.median(times[:, 1]))
             measured = of_blocks(times)
             found.append(Row(shapes_of(model), measured.value, half_width(measured)))
@@ -169,6 +179,12 @@ def measure_table(
                 break
             if (len(found) - fewest) % LOOK == 0 and table_of(layers, found).error <= GOOD:
                 break
+    if len(found) < fewest and failed:
+        raise UsageError(
+            f"{len(failed)} of {len(failed) + len(found)} narrowed models do not run on "
+            f"{setting.runtime}, too many to predict latency from the others; measure it "
+            f"(--latency measured), or leave it out of the objectives. The last one: {failed[-1]}"
+        ) from failed[-1]
     progress.share(1.0)
     return table_of(layers, found)
 

@@ -8,13 +8,14 @@ cleaned up, and one who waits while the folder is taken away does not make it an
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 import shutil
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -80,20 +81,23 @@ def new_run(folder: Path, pending: Pending) -> Iterator[None]:
     """
     parents = [p for p in folder.absolute().parents if not p.exists()]
     draft = folder.parent / f".{folder.name}-{uuid.uuid4().hex[:8]}"
-    try:
-        draft.mkdir(parents=True)
-        pending.save(draft)
-        check_locks(folder.parent)
-        request = (draft / REQUEST).open("r+b")
-        try_lock(request)  # before the folder can be seen: a resume waits from the start
-        draft.rename(folder)
-    except OSError as error:
-        remove(draft, parents)
-        raise UsageError(f"cannot make {folder}: {error}") from error
-    except UsageError:
-        remove(draft, parents)
-        raise
-    with request:
+    with ExitStack() as stack:
+        try:
+            draft.mkdir(parents=True)
+            pending.save(draft)
+            check_locks(folder.parent)
+            request = stack.enter_context(locked((draft / REQUEST).open("r+b")))
+            try_lock(request)  # before the folder can be seen: a resume waits from the start
+            draft.rename(folder)
+        except OSError as error:
+            remove(draft, parents)
+            taken = error.errno in (errno.ENOTEMPTY, errno.EEXIST)
+            raise UsageError(
+                exists(folder) if taken else f"cannot make {folder}: {error}"
+            ) from error
+        except UsageError:
+            remove(draft, parents)
+            raise
         try:
             yield
         except Exception:
@@ -119,8 +123,26 @@ def preparing(run: Path, progress: Progress) -> Iterator[bool]:
     if request is None:
         yield False
         return
-    with request:
+    with locked(request):
         yield is_pending(run)
+
+
+@contextmanager
+def locked(request: BinaryIO) -> Iterator[BinaryIO]:
+    """Give the lock back at the end, also where a child process has the file open too."""
+    with request:
+        try:
+            yield request
+        finally:
+            fcntl.flock(request, fcntl.LOCK_UN)
+
+
+def exists(folder: Path) -> str:
+    """The message for a new study in a place that is taken."""
+    return (
+        f"{folder} exists already: go on with it by 'hierprune resume {folder}', "
+        f"or choose another --run"
+    )
 
 
 def locked_request(run: Path, progress: Progress) -> BinaryIO | None:

@@ -14,6 +14,7 @@ from torch import nn
 from ..errors import UsageError
 from ..objectives.onnx_model import OnnxModel
 from ..objectives.packing import load_state, save_state
+from ..plain_json import dumps
 from ..pruners.plan import PruningPlan
 from ..pruners.prune import shrink
 from ..pruners.tree_cache import task_tree
@@ -75,7 +76,7 @@ class Picked(Chosen):
             "interval": {k: list(v) for k, v in self.interval.items()},
             "dense": dict(self.record.dense.values),
         }
-        (draft / PLAN).write_text(json.dumps(plan, indent=1) + "\n")
+        (draft / PLAN).write_text(dumps(plan, indent=1) + "\n")
         (draft / CARD).write_text(card(self, folder), encoding="utf-8")
         if self.picture:
             (draft / PICTURE).write_text(self.picture, encoding="utf-8")

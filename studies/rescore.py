@@ -9,8 +9,9 @@ form is kept where the samples of the search find it better.
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -61,6 +62,12 @@ def score_trials(
         if os.access(run, os.W_OK):
             scored.save(run)
         progress.share((i + 1) / len(trials))
+    lost = [n for n in (t.number for t, _ in trials) if not judge.is_sound(scored.trials[n])]
+    if lost:
+        progress.note(
+            f"{len(lost)} of {len(trials)} models have scores there that are not finite, and are "
+            f"not on the front: trials {', '.join(map(str, lost))}"
+        )
     return scored
 
 
@@ -71,18 +78,27 @@ class Judge:
     Attributes:
         journey: rebuilds them.
         known: what was found before.
+        needed: names of what must be a number.
     """
 
     journey: Journey
     known: Rescoring
+    needed: Collection[str] = ()
 
     @cached_property
     def base(self) -> Rescoring:
-        """The dense model's scores, and what was known."""
+        """The dense model's scores, and what was known.
+
+        Raises:
+            ValueError: one of them that is needed is not finite.
+        """
         if self.known.samples:
             return self.known
         dense = self.journey.dense.model
         scores = self.measured(Candidate(dense, dense, self.journey.task))
+        for name, value in scores.values.items():
+            if not math.isfinite(value) and name in self.needed:
+                raise ValueError(f"{name} of the dense model is {value} on the samples held back")
         guess = guessing(self.task, dense, scores.values, self.measures)
         return Rescoring(samples_in(self.task), scores, guess)
 
@@ -90,6 +106,10 @@ class Judge:
     def task(self) -> Task:
         """With the samples held back as its validation split."""
         return unseen(self.journey.task)
+
+    def is_sound(self, score: Score) -> bool:
+        """Whether all that is needed is a number."""
+        return all(math.isfinite(score.values[n]) for n in self.needed if n in score.values)
 
     @property
     def measures(self) -> list[Objective]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,11 @@ class Rescoring:
     dense: Score = field(default_factory=lambda: Score({}))
     guess: Mapping[str, float] = field(default_factory=dict)
     trials: Mapping[int, Score] = field(default_factory=dict)
+
+    def is_finite(self, names: Iterable[str]) -> bool:
+        """Whether everything of these that was measured on the dense model is a number."""
+        known = (self.dense.values[name] for name in names if name in self.dense.values)
+        return all(map(math.isfinite, known))
 
     def save(self, run: Path) -> None:
         """Write ``rescored.json``; readers see the old file or the whole new one."""

@@ -79,9 +79,10 @@ class Study:
         self.take_scores(Rescoring.load(self.run))
 
     def take_scores(self, rescoring: Rescoring) -> None:
-        """Show the front by these scores, if they are of all its members."""
+        """Show the front by these scores, if they are numbers and of all its members."""
         self.rescoring, known = rescoring, rescoring.trials.keys()
-        self.rescored = bool(known) and set(self.members()) <= known
+        usable = bool(known) and rescoring.is_finite(self.asked.directions)
+        self.rescored = usable and set(self.members()) <= known
 
     def rescore(self, progress: Progress | None = None, task: Task | None = None) -> None:
         """Score the front anew, if samples were held back; what is scored already stays.
@@ -100,7 +101,7 @@ class Study:
         if not todo:
             self.reread()
             return
-        judge = Judge(self.journey(task), self.rescoring)
+        judge = Judge(self.journey(task), self.rescoring, {"loss", *self.asked.directions})
         samples = judge.sequential_samples(len(self.members()), self.counts()["complete"])
         trials = list(self.trials_of(todo))
         self.take_scores(score_trials(judge, trials, samples, self.run, progress or Silent()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from ..errors import UsageError
 from ..objectives.base import Candidate
 from ..objectives.packing import save_state
 from ..objectives.registry import objective
+from ..plain_json import dumps
 from ..pruners.dense import Dense
 from ..pruners.plan import PruningPlan, Recovery
 from ..pruners.prune import at_densities, at_density, check_choices
@@ -158,7 +158,7 @@ class Trained:
             "interval": {k: list(v) for k, v in self.intervals.get(PRUNED, {}).items()},
             "dense": dict(self.dense),
         }
-        (folder / PLAN).write_text(json.dumps(plan, indent=1) + "\n")
+        (folder / PLAN).write_text(dumps(plan, indent=1) + "\n")
         (folder / CARD).write_text("\n".join(self.card(folder)) + "\n", encoding="utf-8")
 
     def to_json(self, out: Path) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def verify_picked(folder: str | Path, task: Task | None = None) -> Verified:
     promised = json.loads((folder / PLAN).read_text()).get("test", {})
     return Verified(
         folder,
-        {k: v for k, v in promised.items() if k in measured},
+        {k: v for k, v in promised.items() if k in measured and v is not None},
         measured,
         sum(int((p != 0).sum()) for p in model.parameters()),
         stored_bytes(model.state_dict()) if file is None else file.stored_bytes(),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,6 +12,8 @@ from rich.console import Console
 from rich.measure import Measurement as Width
 from rich.table import Table
 from rich.text import Text
+
+from ..plain_json import dumps
 
 out = Console(highlight=False)
 
@@ -28,21 +28,8 @@ class Column:
 
 
 def show_json(document: Any) -> None:
-    """One JSON document on stdout; a number that is none, or not finite, is null there."""
-    sys.stdout.write(json.dumps(finite(document), indent=1, allow_nan=False) + "\n")
-
-
-def finite(document: Any) -> Any:
-    """The document with ``None`` for every NaN and infinity.
-
-    >>> finite({"loss": [0.5, math.nan]})
-    {'loss': [0.5, None]}
-    """
-    if isinstance(document, dict):
-        return {key: finite(value) for key, value in document.items()}
-    if isinstance(document, list | tuple):
-        return [finite(value) for value in document]
-    return None if isinstance(document, float) and not math.isfinite(document) else document
+    """One JSON document on stdout."""
+    sys.stdout.write(dumps(document, indent=1) + "\n")
 
 
 def table(title: str, columns: Iterable[Column]) -> Table:

@@ -40,7 +40,8 @@ class Scale:
         rows = worth_seeing(view)
         dense = view.record.dense
         seen = [*view.values(info.name)[rows], dense.values[info.name], *bounds(view, info.name)]
-        low, high = float(np.nanmin(seen)), float(np.nanmax(seen))
+        finite = [v for v in seen if np.isfinite(v)] or [0.0, 1.0]
+        low, high = float(min(finite)), float(max(finite))
         log = info.name not in dense.guess and 0 < low * WIDE < high
         return cls(info, *padded(low, high, log=log), log)
 

@@ -130,14 +130,21 @@ def error_bars(view: View, rows: list[int], name: str) -> dict[str, object] | No
     if not any(spans):
         return None
     values = view.values(name)[rows]
-    ends = [span or (v, v) for span, v in zip(spans, values, strict=True)]
+    reach = [arms(span, v) for span, v in zip(spans, values.tolist(), strict=True)]
     return {
-        "array": [high - v for (_, high), v in zip(ends, values, strict=True)],
-        "arrayminus": [v - low for (low, _), v in zip(ends, values, strict=True)],
+        "array": [up for _, up in reach],
+        "arrayminus": [down for down, _ in reach],
         "color": WHISKER,
         "thickness": 1,
         "width": 0,
     }
+
+
+def arms(span: tuple[float, float] | None, value: float) -> tuple[float, float]:
+    """How far an interval goes down and up from its value; nowhere where one is not finite."""
+    if span is None or not np.isfinite([*span, value]).all():
+        return 0.0, 0.0
+    return value - span[0], span[1] - value
 
 
 def dense_point(view: View, x: ObjectiveInfo, y: ObjectiveInfo) -> go.Scatter:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from ...errors import UsageError
+from ...plain_json import dumps
 from ...search.front import hypervolume
 from ..study import Study
 from ..wording import agreement_words, duration
@@ -188,7 +188,7 @@ def panels(view: View) -> list[Panel]:
     offered = choices(view)
     first = dict.fromkeys((y.name, x.name, *offered["axes"]))
     axes = {name: offered["axes"][name]["title"] for name in first}
-    found[0] = replace(found[0], choices=embedded(json.dumps(offered)), axes=axes)
+    found[0] = replace(found[0], choices=embedded(dumps(offered)), axes=axes)
     return found
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import nn
 
+from hierprune.pruners import profile, prune
 from hierprune.pruners.allocation import fit
 from hierprune.pruners.calibration import Calibration, input_statistics
 from hierprune.pruners.cost import CostModel
@@ -108,3 +109,16 @@ def test_flat_curves_give_a_path_all_the_same():
     )
     path = additive_path(Profile(np.array(LEVELS), np.zeros((1, len(LEVELS)))), cost, "params")
     assert fit(path, cost, 0.5, "units", np.zeros(1))[0] == 4
+
+
+def test_widths_at_which_the_model_does_not_run_are_as_bad_as_can_be(dense, monkeypatch):
+    def refuse(whole, plan):
+        if plan.density.get("0", 1.0) < 0.5:
+            raise RuntimeError("no kernel")
+        return prune.apply_plan(whole, plan)
+
+    monkeypatch.setattr(profile, "apply_plan", refuse)
+    rise = measure_profile(dense, "channel", "activation", Recovery()).rise
+    assert np.isinf(rise[0, np.array(LEVELS) < 0.5]).all()
+    assert np.isfinite(rise[0, np.array(LEVELS) >= 0.5]).all()
+    assert np.isfinite(rise[1]).all()

@@ -270,3 +270,22 @@ def test_no_plan_is_begun_above_a_bound_on_what_the_density_counts(
     shares = [1 - p["ratio"] for p in (read(t).plan for t in toy.play(proposer, 8))]
     assert max(shares) <= 0.4 + 1e-9
     assert len(set(shares)) > 3
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_a_constraint_on_what_is_not_finite_everywhere_still_guides(
+    toy: ModuleType, value: float
+) -> None:
+    proposer = toy.make_proposer(24, 0.0, "default", "loss <= dense + 0.5", kind="hierarchical")
+    history = []
+    for number in range(24):
+        proposal = proposer(history, True)
+        values = toy.score(proposal)
+        if proposal.plan.ratio > 0.7:
+            values["loss"] = value
+        history.append(toy.told(proposal, number, values))
+    lost = [not np.isfinite(read(t).values["loss"]) for t in history]
+    modelled = [t.params["channel.local"] != "none" for t in history]
+    assert sum(lost[:8]) >= 2
+    assert sum(modelled[8:]) >= 6
+    assert sum(lost[12:]) <= 3

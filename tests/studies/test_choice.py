@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,3 +76,19 @@ def test_unknown_names_are_usage_errors(
 ) -> None:
     with pytest.raises(UsageError, match=said):
         Choice.of(record, where, prefer)
+
+
+def test_scores_that_are_no_numbers_are_never_taken(record: RunRecord) -> None:
+    lost = (trial(7, math.nan, 1.0, 0.0), trial(8, 0.99, 1.0, math.nan))
+    for prefer in ("knee", "accuracy", "params", "loss"):
+        taken = Choice.of(record, (), prefer)
+        assert taken((*lost, *TRIALS)) == taken(TRIALS)
+    with pytest.raises(NoModelError, match="scores of 2 of 2 are not finite"):
+        Choice.of(record, (), "knee")(lost)
+
+
+def test_a_measured_value_that_is_no_number_is_the_last_to_be_best(record: RunRecord) -> None:
+    more = replace(record, measured=(*MEASURED, ObjectiveInfo("f1", "", "maximize")))
+    values = (math.nan, 0.2, 0.1)
+    found = [replace(t, values={**t.values, "f1": v}) for t, v in zip(TRIALS, values, strict=False)]
+    assert Choice.of(more, (), "f1")(found).number == 1

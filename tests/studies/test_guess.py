@@ -74,3 +74,14 @@ def test_where_targets_are_no_classes_guessing_answers_zeros() -> None:
 )
 def test_numbers_that_are_no_classes_are_not_counted_as_such(targets: list[float]) -> None:
     assert class_shares(task(torch.tensor(targets))) is None
+
+
+def test_a_metric_that_refuses_constant_answers_costs_no_study() -> None:
+    def correlation(out: Tensor, y: Tensor) -> Tensor:
+        if out.std(dim=0).max() == 0:
+            raise ValueError("correlation of a constant is not defined")
+        return out[:, 0]
+
+    asked = task(classes(), metrics={"r": hierprune.Metric(correlation, "maximize")})
+    found = guessing(asked, Blind(0.0, 0.0, 0.0), {"loss": 0.1, "r": 0.9})
+    assert found == pytest.approx({"loss": 0.2, "r": 0.0})

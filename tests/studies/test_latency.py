@@ -3,6 +3,7 @@ import pytest
 import torch
 from torch import nn
 
+from hierprune.errors import UsageError
 from hierprune.objectives.latency import LatencyOptions
 from hierprune.pruners.calibration import Calibration
 from hierprune.pruners.dense import Dense
@@ -68,5 +69,28 @@ def test_a_table_that_predicts_badly_is_not_kept(dense: Dense, monkeypatch):
     monkeypatch.setattr(latency, "compare", times(1.0))
     known_table(OPTIONS, dense, TASK, SPACE, Silent())
     monkeypatch.delattr(latency, "compare")
-    with pytest.raises(NameError):
+    with pytest.raises(UsageError, match="'compare' is not defined"):
         known_table(OPTIONS, dense, TASK, SPACE, Silent())
+
+
+def refusing(every: int):
+    """Timing that fails for all but every so many models."""
+    time, calls = times(0.0), iter(range(1000))
+
+    def compare(*given, **options):
+        if next(calls) % every:
+            raise RuntimeError("no kernel for 12")
+        return time(*given, **options)
+
+    return compare
+
+
+def test_models_that_do_not_run_are_left_out_of_the_table(dense: Dense, monkeypatch):
+    monkeypatch.setattr(latency, "compare", refusing(2))
+    assert len(measure_table(OPTIONS, dense, TASK, SPACE, Silent()).rows) == FEWEST_ROWS
+
+
+def test_a_table_of_too_few_rows_is_refused(dense: Dense, monkeypatch):
+    monkeypatch.setattr(latency, "compare", refusing(10))
+    with pytest.raises(UsageError, match=r"28 of 32 .*--latency measured.*no kernel for 12"):
+        measure_table(OPTIONS, dense, TASK, SPACE, Silent())

@@ -178,3 +178,13 @@ def test_a_folder_that_keeps_no_locks_apart_is_refused_before_anything_is_prepar
     ):
         pytest.fail("prepared without a lock")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_of_two_launches_into_one_folder_one_is_told_of_the_other(tmp_path: Path) -> None:
+    with (
+        new_run(tmp_path / "run", Pending(None, Request())),
+        pytest.raises(UsageError, match="exists already: go on with it by 'hierprune resume"),
+        new_run(tmp_path / "run", Pending(None, Request())),
+    ):
+        pytest.fail("the same folder was made twice")
+    assert [p.name for p in tmp_path.iterdir()] == ["run"]

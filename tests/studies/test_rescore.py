@@ -1,6 +1,8 @@
 """The front on validation samples that no trial has seen."""
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,12 @@ from hierprune.objectives.latency import inputs_of
 from hierprune.search.front import coordinates, hypervolume
 from hierprune.search.history import Record
 from hierprune.studies import holdback, rescored
+from hierprune.studies.launch import launch_study
+from hierprune.studies.progress import Silent
 from hierprune.studies.report.page import write_report
 from hierprune.studies.report.progress_figure import progress_figures
 from hierprune.studies.report.view import View
+from hierprune.studies.request import Means, Request
 from hierprune.studies.rescore import Judge
 from hierprune.studies.rescored import FILE, Rescoring, Score, members
 from hierprune.studies.study import Study
@@ -205,3 +210,65 @@ def test_scores_are_kept_one_by_one(study: Study, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(Judge, "score", score)
     Study.open("r").rescore()
     assert Rescoring.load(study.run).trials == known
+
+
+TARGETS = """
+import torch
+from torch import nn
+import hierprune
+
+def model():
+    torch.manual_seed(0)
+    narrow, wide = nn.Linear(6, 24), nn.Linear(24, 16)
+    return nn.Sequential(narrow, nn.ReLU(), wide, nn.ReLU(), nn.Linear(16, 1))
+
+def relative(out, y):
+    return ((out - y).abs() / y.abs()).flatten(1).mean(1)
+
+def task():
+    x = torch.randn(384, 6, generator=torch.Generator().manual_seed(1))
+    y = model()(x).detach() + 0.01
+    y[ZERO] = 0.0
+    rows = [(x[i : i + 32], y[i : i + 32]) for i in range(0, 384, 32)]
+    metrics = {"error": hierprune.Metric(relative, "minimize")}
+    return hierprune.Task("t", model, rows[6:], rows[:6], rows[6:], nn.functional.mse_loss, metrics)
+"""
+
+
+def searched(monkeypatch: pytest.MonkeyPatch, text: str) -> tuple[Study, list[str]]:
+    monkeypatch.setattr(holdback, "ENOUGH", 100)
+    Path("targets.py").write_text(text)
+    heard = Heard()
+    study = launch_study(
+        "targets.py:task", "t", Request(("error", "params"), trials=8), Means(workers=0), heard
+    )
+    return study, heard.notes
+
+
+class Heard(Silent):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def test_samples_on_which_dense_has_no_score_cost_no_result(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zero = int(holdback.held_back(0, 192).nonzero()[0])
+    study, notes = searched(monkeypatch, TARGETS.replace("ZERO", str(zero)))
+    assert [n for n in notes if "error of the dense model is inf on the samples held back" in n]
+    assert study.scored_on == "searched"
+    assert study.pick().values["error"] < float("inf")
+
+
+def test_models_without_a_score_are_named_and_not_picked(study: Study) -> None:
+    numbers = sorted(study.rescoring.trials)
+    lost = numbers[: len(numbers) // 2]
+    nothing = {n: Score({"accuracy": math.nan, "loss": math.nan}) for n in lost}
+    study.take_scores(replace(study.rescoring, trials={**study.rescoring.trials, **nothing}))
+    assert study.rescored
+    assert not {r.number for r in study.front_records()} & set(lost)
+    for prefer in ("knee", "accuracy", "params", "loss"):
+        assert study.choose(prefer=prefer).number not in lost

@@ -1,3 +1,4 @@
+import math
 import re
 from html.parser import HTMLParser
 
@@ -5,6 +6,8 @@ import pytest
 
 from hierprune.errors import UsageError
 from hierprune.studies.report import write_report
+from hierprune.studies.report.page import panels
+from hierprune.studies.report.view import View
 
 
 class Text(HTMLParser):
@@ -83,3 +86,15 @@ def test_sensitivities_that_were_not_measured_are_explained(make_study, tmp_path
     (file,) = (study.run / "cache").glob("profile-*")
     file.unlink()
     assert "What thinning each layer alone costs was not measured" in read(study, tmp_path)[1]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_numbers_that_are_none_do_not_break_the_page(make_study, value):
+    view = View.of(make_study())
+    for i in view.front[:3]:
+        view.records[i].values.update(loss=value, params=value)
+        view.records[i].interval.update(loss=(value, value))
+    for panel in panels(view):
+        for text in [panel.choices, *(figure for _, figure in panel.tabs)]:
+            for constant in ("NaN", "Infinity"):
+                assert not re.search(rf"[\[:, ]-?{constant}[\],}}]", text or "")
