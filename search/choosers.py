@@ -50,7 +50,7 @@ class Plans:
     @property
     def for_good(self) -> list[Record]:
         """Those that failed and were not tried again."""
-        again = {record.retry_of for record in self.all}
+        again = {record.retry_of for record in self.all} if self.failed else set()
         return [record for record in self.failed if record.number not in again]
 
 
