@@ -12,6 +12,7 @@ from ..errors import NoModelError, unknown
 from ..objectives.constraint import Constraint
 from ..search.front import coordinates, knee, non_dominated
 from ..search.history import Record
+from .rescored import is_sound
 from .run_record import RunRecord
 
 
@@ -62,9 +63,8 @@ class Choice:
         ]
 
     def is_sound(self, record: Record) -> bool:
-        """Whether all objectives are finite and the loss is a number."""
-        finite = all(math.isfinite(record.values[name]) for name in self.record.directions)
-        return finite and not math.isnan(record.values["loss"])
+        """See :func:`~hierprune.studies.rescored.is_sound`."""
+        return is_sound(record.values, self.record.directions)
 
     def nearest_miss(self, records: Sequence[Record]) -> str:
         """The message for constraints that no model satisfies."""

@@ -9,11 +9,11 @@ form is kept where the samples of the search find it better.
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import isfinite
 from pathlib import Path
 
 from torch import nn
@@ -30,7 +30,7 @@ from .guess import guessing
 from .holdback import unseen
 from .progress import Progress
 from .recipe import Journey, measured
-from .rescored import Rescoring, Score
+from .rescored import Rescoring, Score, is_sound
 from .trial import Trial
 
 SAMPLES = (512, 256)
@@ -62,7 +62,8 @@ def score_trials(
         if os.access(run, os.W_OK):
             scored.save(run)
         progress.share((i + 1) / len(trials))
-    lost = [n for n in (t.number for t, _ in trials) if not judge.is_sound(scored.trials[n])]
+    numbers = [trial.number for trial, _ in trials]
+    lost = [n for n in numbers if not is_sound(scored.trials[n].values, judge.objectives)]
     if lost:
         progress.note(
             f"{len(lost)} of {len(trials)} models have scores there that are not finite, and are "
@@ -78,27 +79,27 @@ class Judge:
     Attributes:
         journey: rebuilds them.
         known: what was found before.
-        needed: names of what must be a number.
+        objectives: of the study, by name.
     """
 
     journey: Journey
     known: Rescoring
-    needed: Collection[str] = ()
+    objectives: Collection[str] = ()
 
     @cached_property
     def base(self) -> Rescoring:
         """The dense model's scores, and what was known.
 
         Raises:
-            ValueError: one of them that is needed is not finite.
+            ValueError: they are not those of a sound model.
         """
         if self.known.samples:
             return self.known
         dense = self.journey.dense.model
         scores = self.measured(Candidate(dense, dense, self.journey.task))
-        for name, value in scores.values.items():
-            if not math.isfinite(value) and name in self.needed:
-                raise ValueError(f"{name} of the dense model is {value} on the samples held back")
+        if not is_sound(scores.values, self.objectives):
+            told = ", ".join(f"{n} {v:.4g}" for n, v in scores.values.items() if not isfinite(v))
+            raise ValueError(f"the dense model has on the samples held back: {told}")
         guess = guessing(self.task, dense, scores.values, self.measures)
         return Rescoring(samples_in(self.task), scores, guess)
 
@@ -106,10 +107,6 @@ class Judge:
     def task(self) -> Task:
         """With the samples held back as its validation split."""
         return unseen(self.journey.task)
-
-    def is_sound(self, score: Score) -> bool:
-        """Whether all that is needed is a number."""
-        return all(math.isfinite(score.values[n]) for n in self.needed if n in score.values)
 
     @property
     def measures(self) -> list[Objective]:

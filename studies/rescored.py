@@ -54,11 +54,6 @@ class Rescoring:
     guess: Mapping[str, float] = field(default_factory=dict)
     trials: Mapping[int, Score] = field(default_factory=dict)
 
-    def is_finite(self, names: Iterable[str]) -> bool:
-        """Whether everything of these that was measured on the dense model is a number."""
-        known = (self.dense.values[name] for name in names if name in self.dense.values)
-        return all(map(math.isfinite, known))
-
     def save(self, run: Path) -> None:
         """Write ``rescored.json``; readers see the old file or the whole new one."""
         data = {
@@ -94,6 +89,12 @@ class Rescoring:
             return record
         values = {**record.values, **score.values}
         return replace(record, values=values, interval={**record.interval, **score.interval})
+
+
+def is_sound(scores: Mapping[str, float], objectives: Iterable[str]) -> bool:
+    """Whether the objectives among the scores are finite, and the loss is a number."""
+    finite = all(math.isfinite(scores[name]) for name in objectives if name in scores)
+    return finite and not math.isnan(scores.get("loss", 0.0))
 
 
 def score_of(data: Mapping[str, Any]) -> Score:

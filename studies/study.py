@@ -36,7 +36,7 @@ from .reasons import reasons
 from .recipe import Journey, check_dense, measured, open_journey, task_of
 from .records import is_ours, to_trial
 from .rescore import Judge, final_form, score_trials
-from .rescored import Rescoring, members, score_words
+from .rescored import Rescoring, is_sound, members, score_words
 from .rows import bounds_of, row_of
 from .run_record import RunRecord
 from .storage import open_storage, read_storage
@@ -81,7 +81,7 @@ class Study:
     def take_scores(self, rescoring: Rescoring) -> None:
         """Show the front by these scores, if they are numbers and of all its members."""
         self.rescoring, known = rescoring, rescoring.trials.keys()
-        usable = bool(known) and rescoring.is_finite(self.asked.directions)
+        usable = bool(known) and is_sound(rescoring.dense.values, self.asked.directions)
         self.rescored = usable and set(self.members()) <= known
 
     def rescore(self, progress: Progress | None = None, task: Task | None = None) -> None:
@@ -101,7 +101,7 @@ class Study:
         if not todo:
             self.reread()
             return
-        judge = Judge(self.journey(task), self.rescoring, {"loss", *self.asked.directions})
+        judge = Judge(self.journey(task), self.rescoring, self.asked.directions)
         samples = judge.sequential_samples(len(self.members()), self.counts()["complete"])
         trials = list(self.trials_of(todo))
         self.take_scores(score_trials(judge, trials, samples, self.run, progress or Silent()))
@@ -222,8 +222,8 @@ class Study:
 
     def front_of(self, records: list[Record]) -> list[Record]:
         """The non-dominated ones, from the best in the first objective down."""
-        axes = self.record.goal().axes
-        points = coordinates(axes, [r.values for r in records])
+        records = [r for r in records if is_sound(r.values, self.asked.directions)]
+        points = coordinates(self.record.goal().axes, [r.values for r in records])
         front = [i for i in np.flatnonzero(non_dominated(points))]
         return [records[i] for i in sorted(front, key=lambda i: points[i, 0])]
 
@@ -245,7 +245,7 @@ class Study:
     def hypervolume(self) -> float:
         """Hypervolume of the front: 1 = dense quality at no cost, 0 = nothing beyond guessing."""
         axes = self.record.goal().axes
-        return hypervolume(coordinates(axes, [r.values for r in self.eligible()]))
+        return hypervolume(coordinates(axes, [r.values for r in self.front_records()]))
 
     def _repr_html_(self) -> str:
         """As a notebook shows it."""

@@ -1,4 +1,4 @@
-"""Makes the toy study of ``benchmarks/cluster`` importable, here and in worker processes."""
+"""Makes what tests share importable, and the toy study of ``benchmarks/cluster`` in workers too."""
 
 import sys
 from collections.abc import Iterator
@@ -8,8 +8,9 @@ import pytest
 from filelock import FileLock
 
 CLUSTER = Path(__file__).parents[2] / "benchmarks" / "cluster"
-if str(CLUSTER) not in sys.path:
-    sys.path.append(str(CLUSTER))
+for folder in (CLUSTER, Path(__file__).parent):
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
 
 
 @pytest.fixture(autouse=True)

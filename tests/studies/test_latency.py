@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from small import Heard
 from torch import nn
 
 from hierprune.errors import UsageError
@@ -16,14 +17,6 @@ from hierprune.task import Task
 
 OPTIONS, SPACE = LatencyOptions(), SpaceOptions()
 TASK = Task("toy", nn.Identity, [], [(torch.zeros(1, 4), torch.zeros(1))], [])
-
-
-class Heard(Silent):
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
 
 
 @pytest.fixture
@@ -62,7 +55,7 @@ def test_a_second_study_of_an_architecture_times_nothing(dense: Dense, monkeypat
     heard = Heard()
     again = known_table(OPTIONS, dense, TASK, SPACE, heard)
     assert again.rows == first.rows
-    assert "timed before" in heard.notes[0]
+    assert "timed before" in heard.noted[0]
 
 
 def test_a_table_that_predicts_badly_is_not_kept(dense: Dense, monkeypatch):

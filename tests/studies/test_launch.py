@@ -4,24 +4,14 @@ import threading
 import time
 
 import pytest
+from small import Heard
 
 from hierprune.studies.launch import FINISHING, GOING_BACK, told_of_stop
-from hierprune.studies.progress import Silent
-
-
-class Notes(Silent):
-    """Remembers what is noted."""
-
-    def __init__(self) -> None:
-        self.noted: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.noted.append(text)
 
 
 @pytest.mark.parametrize(("requeue", "said"), [(False, FINISHING), (True, GOING_BACK)])
 def test_a_stop_is_acknowledged_once(requeue: bool, said: str) -> None:
-    notes, stop = Notes(), threading.Event()
+    notes, stop = Heard(), threading.Event()
     with told_of_stop(stop, notes, requeue=requeue):
         assert notes.noted == []
         stop.set()
@@ -32,7 +22,7 @@ def test_a_stop_is_acknowledged_once(requeue: bool, said: str) -> None:
 
 
 def test_an_end_without_a_stop_says_nothing() -> None:
-    notes = Notes()
+    notes = Heard()
     with told_of_stop(threading.Event(), notes, requeue=False):
         pass
     assert notes.noted == []

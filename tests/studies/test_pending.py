@@ -13,14 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import torch
-from torch import nn
+from small import Heard, task
 
-import hierprune
 from hierprune.errors import UsageError
 from hierprune.studies import launch
 from hierprune.studies.pending import WAITING, Pending, is_pending, new_run, preparing
-from hierprune.studies.progress import Silent
 from hierprune.studies.request import Means, Request
 from hierprune.studies.run_record import RunRecord
 from hierprune.studies.study import Study
@@ -29,28 +26,17 @@ PATIENCE_SECONDS = 60.0
 ALONE = Means(workers=0)
 
 
-class Waits(Silent):
+class Waits(Heard):
     """Knows once somebody waits."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.waits = threading.Event()
-        self.noted: list[str] = []
 
     def note(self, text: str) -> None:
-        self.noted.append(text)
+        super().note(text)
         if text == WAITING:
             self.waits.set()
-
-
-def model() -> nn.Module:
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 8), nn.ReLU(), nn.Linear(8, 3))
-
-
-def task() -> hierprune.Task:
-    x = torch.randn(96, 6, generator=torch.Generator().manual_seed(1))
-    batches = [(x, model()(x).argmax(1))]
-    return hierprune.Task("mlp", model, batches, batches, batches)
 
 
 def request(folder: Path) -> Request:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small import Heard
 
 import hierprune
 from hierprune.objectives.base import measure_quality
@@ -15,7 +16,6 @@ from hierprune.search.front import coordinates, hypervolume
 from hierprune.search.history import Record
 from hierprune.studies import holdback, rescored
 from hierprune.studies.launch import launch_study
-from hierprune.studies.progress import Silent
 from hierprune.studies.report.page import write_report
 from hierprune.studies.report.progress_figure import progress_figures
 from hierprune.studies.report.view import View
@@ -242,15 +242,7 @@ def searched(monkeypatch: pytest.MonkeyPatch, text: str) -> tuple[Study, list[st
     study = launch_study(
         "targets.py:task", "t", Request(("error", "params"), trials=8), Means(workers=0), heard
     )
-    return study, heard.notes
-
-
-class Heard(Silent):
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
+    return study, heard.noted
 
 
 def test_samples_on_which_dense_has_no_score_cost_no_result(
@@ -258,7 +250,7 @@ def test_samples_on_which_dense_has_no_score_cost_no_result(
 ) -> None:
     zero = int(holdback.held_back(0, 192).nonzero()[0])
     study, notes = searched(monkeypatch, TARGETS.replace("ZERO", str(zero)))
-    assert [n for n in notes if "error of the dense model is inf on the samples held back" in n]
+    assert [n for n in notes if "on the samples held back: error inf" in n]
     assert study.scored_on == "searched"
     assert study.pick().values["error"] < float("inf")
 
