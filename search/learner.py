@@ -34,7 +34,7 @@ Target = Callable[[Record], float]
 
 @dataclass(eq=False)
 class Points:
-    """Finished trials as points to minimise, each worked out once.
+    """Finished trials as points to minimise, each worked out once; infinite without a result.
 
     Attributes:
         goal: gives the axes.
@@ -55,7 +55,8 @@ class Points:
         self._grow(int(numbers.max(initial=-1)) + 1)
         for place in np.flatnonzero(~self._known[numbers]).tolist():
             values = records[place].values
-            self._rows[numbers[place]] = [axis(values[axis.name]) for axis in self.goal.axes]
+            row = [axis(values[axis.name]) for axis in self.goal.axes] if values else np.inf
+            self._rows[numbers[place]] = row
         self._known[numbers] = True
         return self._rows[numbers]
 
@@ -88,8 +89,7 @@ class Learner:
         """The trials to learn from, by number; without results only the newest."""
         if len(done) <= WINDOW:
             return list(done)
-        measured = [r for r in done if r.values]
-        best = [measured[i] for i in self.points.front(measured)][-WINDOW // 2 :]
+        best = [done[i] for i in self.points.front(done)][-WINDOW // 2 :]
         picked = {r.number for r in [*best, *done[len(best) - WINDOW :]]}
         return [r for r in done if r.number in picked]
 
