@@ -12,7 +12,7 @@ from ..pruners.allocation import sigmoid
 from ..pruners.cost import CostModel, Floats, Ints
 from .candidates import Road, candidates, costs, logit, moved_to, road, widths_of
 from .goal import FULL
-from .history import Record
+from .history import Key, Record
 from .opening import Depth
 from .space import OFFSET, SearchSpace
 
@@ -28,8 +28,6 @@ LEAST = 1e-3
 """Densities below are all the same to a model of quality."""
 SIZES = ("params", "macs")
 """Objectives that are arithmetic of any widths."""
-Key = tuple[str, str, str]
-"""Granularity, criterion and quantisation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,11 +255,6 @@ def branches(space: SearchSpace, bounds: tuple[float, float] = (0.0, 1.0)) -> tu
         for tables in (roads(space, granularity, criterion),)
         for quantization in options.quantizations
     )
-
-
-def key_of(plan: Mapping[str, Any]) -> Key:
-    """The branch that a recorded plan belongs to."""
-    return plan["granularity"], plan["criterion"], plan.get("quantization", "none")
 
 
 def roads(space: SearchSpace, granularity: str, criterion: str) -> dict[str, Road]:

@@ -10,11 +10,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..pruners.cost import Ints
-from .branch import Branch, Key, branches, key_of
+from .branch import Branch, branches
 from .candidates import switches
 from .front import Floats, non_dominated
 from .goal import Goal
-from .history import Record
+from .history import Key, Record
 from .learner import ENOUGH, Learner, Points
 from .opening import Depth, opened
 from .space import SearchSpace
@@ -249,7 +249,7 @@ def sorted_out(records: Sequence[Record]) -> Mapping[Key, list[Record]]:
     """Records by their branch."""
     found: dict[Key, list[Record]] = defaultdict(list)
     for record in records:
-        found[key_of(record.plan)].append(record)
+        found[record.key].append(record)
     return found
 
 

@@ -6,9 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
+
+Key = tuple[str, str, str]
+"""Granularity, criterion and quantisation."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,12 @@ class Record:
     interval: Mapping[str, tuple[float, float]]
     seconds: Mapping[str, float]
     sampler: Mapping[str, Any]
+
+    @cached_property
+    def key(self) -> Key:
+        """The branch of the space that the plan belongs to."""
+        plan = self.plan
+        return plan["granularity"], plan["criterion"], plan.get("quantization", "none")
 
 
 @dataclass

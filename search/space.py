@@ -8,7 +8,7 @@ numbers that matter of one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -160,6 +160,7 @@ class SearchSpace:
     recovery: Recovery = field(default_factory=Recovery)
     dense_sha256: str = ""
     seed: int = 0
+    _fitted: dict[Hashable, Ints] = field(default_factory=dict, init=False, repr=False)
 
     def within(self, low: float, high: float) -> SearchSpace:
         """The part of the space between two shares of the dense cost; all of it where it has none.
@@ -234,7 +235,7 @@ class SearchSpace:
             )
         else:
             allocation = own.get("allocation", self.allocations(granularity)[0])
-            widths = self.fitted(landscape, (allocation, criterion), own)
+            widths = self.fitted(granularity, (allocation, criterion), own)
         return PruningPlan(
             granularity=granularity,
             criterion=criterion,
@@ -248,13 +249,21 @@ class SearchSpace:
             quantization=params.get("quantization", self.options.quantizations[0]),
         )
 
-    def fitted(self, landscape: Landscape, base: tuple[str, str], own: Mapping[str, Any]) -> Ints:
-        """Widths at the global density, on a base allocation bent by the local offsets."""
-        offsets: Floats = np.array(
-            [
-                own.get(f"stage:{stage}", 0.0) + own.get(f"layer:{name}", 0.0)
-                for stage, name in zip(landscape.stages, landscape.cost.names, strict=True)
-            ]
+    def fitted(self, granularity: str, base: tuple[str, str], own: Mapping[str, Any]) -> Ints:
+        """Widths at the global density, on a base allocation bent by the local offsets.
+
+        The last ones are kept, since a strategy looks at a point before it proposes it.
+        """
+        landscape = self.landscapes[granularity]
+        offsets = tuple(
+            own.get(f"stage:{stage}", 0.0) + own.get(f"layer:{name}", 0.0)
+            for stage, name in zip(landscape.stages, landscape.cost.names, strict=True)
         )
-        path = landscape.paths[base]
-        return fit(path, landscape.cost, own["density"], self.options.budget, offsets)
+        density, budget = own["density"], self.options.budget
+        point = (granularity, base, density, offsets)
+        if point not in self._fitted:
+            path = landscape.paths[base]
+            widths = fit(path, landscape.cost, density, budget, np.array(offsets))
+            self._fitted.clear()
+            self._fitted[point] = widths
+        return self._fitted[point]
