@@ -95,6 +95,7 @@ def resume(
 def finish(study: Any, as_json: bool) -> None:
     """Show what a launch or resume came to; a stopped one ends with exit code 130."""
     from ..live import say
+    from ..studies.verify_run import is_done
     from ..terminal.study import show_front
     from ..terminal.tables import show_json
 
@@ -102,10 +103,11 @@ def finish(study: Any, as_json: bool) -> None:
         show_json(study.to_json())
     else:
         show_front(study)
-    done, asked = study.counts()["complete"], study.record.n_trials
-    open_plans = done < asked and study.stop() is None
-    if open_plans or study.interrupted:
-        say(f"{done} of {asked} plans finished; go on with: hierprune resume {study.run}")
+    counts, asked = study.counts(), study.record.n_trials
+    if study.interrupted or not is_done(study, counts, study.stop()):
+        tuned = "" if counts["complete"] < asked else ", not all that is to be fine-tuned"
+        done = f"{counts['complete']} of {asked} plans finished{tuned}"
+        say(f"{done}; go on with: hierprune resume {study.run}")
     elif not as_json:
         say(f"choose a model: hierprune pick {study.run} --prefer knee --out picked")
     if study.interrupted:

@@ -22,6 +22,8 @@ from .warm import van_der_corput, warm_starts
 
 HEATS = 2
 """Plans of every base allocation before a model of quality chooses; one where all cost the same."""
+FAILURES = 4
+"""Plans of a branch that may fail while it has too few for a model."""
 TRIES = 5
 """Candidates looked at for one whose plan, once its widths are fitted, nobody had."""
 COUNT = 300
@@ -149,15 +151,19 @@ class ModelBased(Grid):
     def swept(self, plans: Plans, index: int) -> dict[str, Any] | None:
         """One more plan on the base allocations of the branch that has fewest plans, in turn.
 
-        ``None`` where every branch has enough of them to learn from, or is the only one.
+        ``None`` where every branch has enough of them to learn from, or fails too often, or is the
+        only one.
         """
-        if len(self._branches) == 1:
+        known, failed = sorted_out([*plans.done, *plans.running]), sorted_out(plans.for_good)
+        few = [
+            b
+            for b in self._branches
+            if len(known[b.key]) < ENOUGH and len(failed[b.key]) < FAILURES
+        ]
+        if len(self._branches) == 1 or not few:
             return None
-        known = sorted_out(plans.all)
-        branch = min(self._branches, key=lambda b: len(known[b.key]))
-        count, names = len(known[branch.key]), list(branch.roads)
-        if count >= ENOUGH:
-            return None
+        branch = min(few, key=lambda b: len(known[b.key]))
+        count, names = len(known[branch.key]) + len(failed[branch.key]), list(branch.roads)
         low, high = branch.span
         part = van_der_corput(index + 1) ** 2
         return branch.on_road(names[count % len(names)], low + part * (high - low))
@@ -234,9 +240,11 @@ class LevelSwitches(ModelBased):
         learner = learners[random.integers(len(learners))]
         branch = learner.branch
         front, groups = learner.front_logits(done[branch.key]), np.arange(len(branch.cost.names))
+        if len(front) == 0:
+            return None
         drawn = branch.allowed(switches(front, 30, random, groups))
         widths = untried(drawn, branch.tried(sorted_out(plans.all)[branch.key]))
-        return branch.parameters(widths[random.integers(len(widths))]) if len(widths) else None
+        return branch.first_new(random.permutation(widths)) if len(widths) else None
 
 
 def front_of(points: Floats) -> Floats:

@@ -61,8 +61,8 @@ class Goal:
     def bounds(self, budget: str) -> tuple[float, float]:
         """Shares of the dense cost between which it is worth looking, in [0, 1].
 
-        The constraints set the upper one. Where no objective is a cost, plans that leave much of
-        what they may use unused are not worth a trial.
+        The constraints set the upper one. Where no objective is a cost, and no other cost has a
+        bound, plans that leave much of what they may use unused are not worth a trial.
 
         Args:
             budget: the cost, an exact one.
@@ -71,5 +71,6 @@ class Goal:
         if not found:
             return 0.0, 1.0
         high = min(1.0, *(c.bound(self.dense) / self.dense[budget] for c in found))
-        qualities_only = all(axis.guess is not None for axis in self.axes)
-        return FULL * high if qualities_only else 0.0, high
+        bounded = {c.objective for c in self.constraints} - self.qualities.keys()
+        alone = bounded == {budget} and all(axis.guess is not None for axis in self.axes)
+        return FULL * high if alone else 0.0, high

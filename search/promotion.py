@@ -133,7 +133,8 @@ class Promoter:
     def base(self, trial: FrozenTrial) -> str:
         """What the plan is a point of; ``""`` where offsets bend it or a cost is too high."""
         record = self._read(trial)
-        straight = trial.params.get(f"{record.plan['granularity']}.local") == "none"
+        local = trial.params.get(f"{record.plan['granularity']}.local", "none")
+        straight = local == "none" and record.plan["allocation"] != "flat"
         if not straight or self.goal.violation(record.values, costs_only=True) > 0:
             return ""
         names = ("granularity", "criterion", "allocation", "quantization")

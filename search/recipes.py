@@ -21,6 +21,7 @@ from ..errors import UsageError
 from ..pruners.cost import Floats
 from ..pruners.plan import Recovery
 from ..pruners.schedules.curves import schedule
+from .seeds import mixed
 from .span import Numbers, Span
 
 PREFIX = "recipe."
@@ -147,7 +148,7 @@ def next_recipe(
         tried: every recipe begun so far, in order.
         seed: of the study.
     """
-    study = optuna.create_study(sampler=sampler(seed + len(tried)))
+    study = optuna.create_study(sampler=sampler(mixed(seed, len(tried))))
     if not tried:
         study.enqueue_trial(recipes.usual())
     study.add_trials([as_trial(recipes, t, m) for t, m in zip(tried, merits(tried), strict=True)])
@@ -182,10 +183,11 @@ def merits(tried: Sequence[Tried]) -> list[float | None]:
     lost, which is fitted to all and leans on the slope ``SLOPE`` while they are few. Less is
     better.
     """
-    known = [t for t in tried if t.after is not None and math.isfinite(t.after)]
-    before = np.log(np.maximum(FLOOR, [t.before for t in known]))
-    after = np.log(np.maximum(FLOOR, [t.after for t in known if t.after is not None]))
-    gaps = dict(zip(map(id, known), residuals(before, after).tolist(), strict=True))
+    pairs = [(t, t.before, t.after) for t in tried if t.after is not None]
+    known = [pair for pair in pairs if all(map(math.isfinite, pair[1:]))]
+    before = np.log(np.maximum(FLOOR, [b for _, b, _ in known]))
+    after = np.log(np.maximum(FLOOR, [a for _, _, a in known]))
+    gaps = dict(zip((id(t) for t, _, _ in known), residuals(before, after).tolist(), strict=True))
     worst = max(gaps.values(), default=0.0) + FAILED
     return [None if t.after is None else gaps.get(id(t), worst) for t in tried]
 

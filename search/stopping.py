@@ -68,17 +68,20 @@ class Stopping:
 
     rules: StopRules
     goal: Goal
+    _sought: Goal = field(init=False)
     _endings: Endings = field(default_factory=Endings, init=False)
     _heights: Heights = field(default_factory=Heights, init=False)
     _reached: list[Record] = field(default_factory=list, init=False)
     _points: Floats = field(init=False)
     _volumes: list[float] = field(default_factory=list, init=False)
+    _allowed: bool = field(default=False, init=False)  # whether a plan satisfied all constraints
     _stalled: int = field(default=0, init=False)  # plans after which patience was lost
 
     def __post_init__(self) -> None:
         """Start without a trial."""
         self._until = conjunction(self.rules.until)
-        self._points = coordinates(self.goal.axes, [])
+        self._sought = self.goal.sought
+        self._points = coordinates(self._sought.axes, [])
 
     def __call__(self, trials: Sequence[FrozenTrial]) -> Stop | None:
         """Whether the study is over, by all its trials so far, by number."""
@@ -98,11 +101,19 @@ class Stopping:
             self._grow(record)
 
     def _grow(self, record: Record) -> None:
-        points = np.concatenate([self._points, coordinates(self.goal.axes, [record.values])])
-        front = non_dominated(points)
-        self._points = points[front]
+        """Take note of a plan; of those that break a constraint only while there are no others."""
+        allowed = self.goal.violation(record.values) <= 0
+        if allowed and not self._allowed:
+            self._allowed, self._points = True, self._points[:0]
+            self._volumes = [0.0] * len(self._volumes)
         last = self._volumes[-1] if self._volumes else 0.0
-        self._volumes.append(hypervolume(self._points) if front[-1] else last)
+        if allowed or not self._allowed:
+            points = coordinates(self._sought.axes, [record.values])
+            points = np.concatenate([self._points, points])
+            front = non_dominated(points)
+            self._points = points[front]
+            last = hypervolume(self._points) if front[-1] else last
+        self._volumes.append(last)
         before = len(self._volumes) - 1 - self.rules.patience
         if before >= 0 and self._volumes[-1] <= self._volumes[before] * (1 + PROGRESS):
             self._stalled = len(self._volumes)

@@ -20,9 +20,14 @@ from .promotion import Promoter
 from .proposal import Proposal
 from .recipes import Recipes
 from .rungs import Rungs
+from .seeds import mixed
 from .space import SearchSpace
 
 Sampler = optuna.samplers.BaseSampler
+FINITE = (optuna.samplers.GridSampler, optuna.samplers.BruteForceSampler)
+"""Samplers that need a finite space."""
+DRAWS = 20
+"""Draws until one is taken that was had before."""
 
 
 def tpe(seed: int) -> Sampler:
@@ -116,18 +121,33 @@ def strategy(name: str, sampler: Sampler | None = None) -> Strategy:
         sampler: that object; it draws after the sweeps of the base allocations.
 
     Raises:
-        UsageError: there is none, and the nearest is offered; or the object is missing.
+        UsageError: there is none, and the nearest is offered; or the object is missing, another one
+            than the study's, or of a kind that draws from finite spaces only.
     """
     if name.startswith(OBJECT):
-        if sampler is None:
-            raise UsageError(
-                f"the strategy {name!r} is a sampler object of Optuna: give it from Python, as "
-                f"strategy=... of hierprune.launch, and again of hierprune.resume"
-            )
-        return Strategy(sampler=lambda _: sampler)
+        return drawing(name, sampler)
     if name not in STRATEGIES:
         raise unknown("strategy", name, STRATEGIES)
+    if sampler is not None:
+        raise UsageError(f"the strategy of the study is {name!r}; it takes no sampler object")
     return STRATEGIES[name]
+
+
+def drawing(name: str, sampler: Sampler | None) -> Strategy:
+    """The strategy that draws by a caller's sampler object."""
+    if sampler is None:
+        raise UsageError(
+            f"the strategy {name!r} is a sampler object of Optuna: give it from Python, as "
+            f"strategy=... of hierprune.launch, and again of hierprune.resume"
+        )
+    if name_of(sampler) != name:
+        raise UsageError(f"the strategy of the study is {name!r}, not {name_of(sampler)!r}")
+    if isinstance(sampler, FINITE):
+        raise UsageError(
+            f"{type(sampler).__name__} needs a finite space, and densities are continuous; the "
+            f"strategy 'grid' sweeps them"
+        )
+    return Strategy(sampler=lambda _: sampler)
 
 
 def name_of(sampler: Sampler) -> str:
@@ -158,6 +178,7 @@ class Proposer:
     strategy: Strategy
     seed: int = 0
     recipes: Recipes = field(default_factory=Recipes)
+    _within: SearchSpace = field(init=False)  # as far as the goal leaves the space
     _mirror: Mirror = field(init=False)
     _read: Reader = field(init=False)
     _choose: Chooser = field(init=False)
@@ -165,6 +186,7 @@ class Proposer:
 
     def __post_init__(self) -> None:
         """Start with an empty mirror."""
+        self._within = self.space.within(*self.goal.bounds(self.space.options.budget))
         self._mirror = Mirror(self.goal)
         sought = self.goal.sought
         self._choose = self.strategy.chooser(self.space, sought, self.rungs.n_trials)
@@ -182,14 +204,22 @@ class Proposer:
         if fixed is not None:
             return self.chosen(fixed)
         self._mirror.sync(trials)
-        drawn = self._mirror.propose(self.space, self.strategy.sampler(self.seed + index))
+        drawn = self.drawn(self.strategy.sampler(mixed(self.seed, index)), trials)
         plan = self.space.plan(drawn.params)
         return Proposal(drawn.params, drawn.distributions, plan, sampler=drawn.system_attrs)
+
+    def drawn(self, sampler: Sampler, trials: Sequence[FrozenTrial]) -> FrozenTrial:
+        """A point by the sampler, a new one if it can: a seeded object begins anew at a resume."""
+        for _ in range(DRAWS):
+            found = self._mirror.propose(self._within, sampler)
+            if all(found.params != trial.params for trial in trials):
+                break
+        return found
 
     def chosen(self, params: Mapping[str, Any]) -> Proposal:
         """The proposal of a point of the space; parameters that it does not have are left out."""
         point = optuna.trial.FixedTrial(dict(params))
-        self.space.suggest(point)
+        self._within.suggest(point)
         return Proposal(point.params, point.distributions, self.space.plan(point.params))
 
     def plans(self, trials: Sequence[FrozenTrial]) -> tuple[Plans, int]:

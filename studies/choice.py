@@ -85,6 +85,7 @@ class Choice:
         Of models that are equally good, as happens on few validation samples, the loss decides: it
         tells apart what a count of hits cannot.
         """
+        records = sorted(records, key=lambda r: r.values["loss"])
         points = coordinates(self.record.goal().axes, [r.values for r in records])
         if self.prefer == "knee":
             front = np.flatnonzero(non_dominated(points))

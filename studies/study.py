@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -106,9 +107,14 @@ class Study:
         trials = list(self.trials_of(todo))
         self.take_scores(score_trials(judge, trials, samples, self.run, progress or Silent()))
 
-    def members(self) -> list[int]:
-        """Numbers of the trials that deserve to be scored anew."""
-        return members(self.asked, self.searched())
+    def members(self, where: Sequence[str] = ()) -> list[int]:
+        """Numbers of the trials that deserve to be scored anew.
+
+        Args:
+            where: constraints in the place of the study's own.
+        """
+        asked = replace(self.asked, where=tuple(where)) if where else self.asked
+        return members(asked, self.searched())
 
     @property
     def record(self) -> RunRecord:
@@ -342,17 +348,18 @@ class Study:
     def chosen(self, where: Sequence[str], prefer: str, trial: int | None) -> Record:
         """:meth:`choose`, with every model that is taken scored on what was held back.
 
-        A named trial is scored when it was not yet; where no member of the front satisfies the
-        constraints, all others that seem to are scored too.
+        Scored when they were not yet are a named trial, or the front of what satisfies the
+        constraints, and where none of it does on these samples, all others that seem to.
         """
-        if self.rescored and trial is not None:
-            self.choose(where, prefer, trial)
-            self._score([trial])
-        try:
+        if not self.rescored:
             return self.choose(where, prefer, trial)
+        with suppress(NoModelError):  # bad arguments end it before anything is scored
+            self.choose(where, prefer, trial)
+        others = [trial] if trial is not None else self.members(where) if where else []
+        self._score(others)
+        try:
+            return self.choose(where, prefer, trial, also=others)
         except NoModelError:
-            if not self.rescored:
-                raise
             others = self.promising(where)
             self._score(others)
             return self.choose(where, prefer, trial, also=others)

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -261,6 +262,16 @@ def test_a_study_that_ran_out_of_time_ends_well_and_goes_on(home: Path, command:
     assert f"{done} of 200 plans finished; go on with: hierprune resume new" in ended.err
     resumed = command("resume", "new", "--trials", str(done + 1), "--workers", "0", "--json")
     assert resumed.json["trials"]["complete"] == done + 1
+
+
+def test_a_study_that_has_something_left_to_tune_says_so(home: Path, command: Command) -> None:
+    line = f"{LAUNCH} --trials 2 --max-epochs 0.5 --promote 1 --json"
+    assert "go on with" not in command(*line.split()).err
+    record = Study.open("new").asked
+    replace(record, max_epochs=8.0).save(Path("new"))
+    ended = command("resume", "new", "--timeout", "0.001s", "--workers", "0", "--json")
+    assert ended.code == 0
+    assert "2 of 2 plans finished, not all that is to be fine-tuned; go on with" in ended.err
 
 
 def test_options_come_from_a_file_and_the_command_line_wins(home: Path, command: Command) -> None:

@@ -1,15 +1,16 @@
 """Plans that are chosen directly: sweeps, models, switches."""
 
+import math
 from dataclasses import replace
 from types import ModuleType
 
 import numpy as np
 import pytest
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from hierprune.search.branch import branches
 from hierprune.search.choosers import HEATS, ModelBased, Plans, front_of, sorted_out
-from hierprune.search.front import coordinates, hypervolume
+from hierprune.search.front import Axis, coordinates, hypervolume
 from hierprune.search.history import read
 
 
@@ -162,6 +163,50 @@ def test_a_branch_that_had_few_plans_comes_into_its_own(
         values = toy.score(proposal) | {"accuracy": 0.9 * (1 - lost)}
         history.append(toy.told(proposal, number, values))
     assert sum(found) > count / 3
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_failure_does_not_shut_a_branch_out(toy: ModuleType, lost: bool) -> None:
+    """The first plan of the better branch fails, for good or until it is repeated."""
+    options = {"allocations": {"channel": ("uniform",), "weight": ("uniform",)}}
+    proposer = toy.make_proposer(40, 0.0, "default", granularities=("channel", "weight"), **options)
+    history, found, again = [], [], None
+    while len(found) < 40:
+        proposal = again or proposer(history, True)
+        number, better = len(history), proposal.plan.granularity == "weight"
+        if better and not any(found):
+            found.append(better)
+            history.append(toy.told(proposal, number, None))
+            again = proposal if lost else None
+            continue
+        repeats = {"retry_of": number - 1} if again else {}
+        found += [] if again else [better]
+        values = toy.score(proposal) | {"accuracy": 0.9 * (1 - (not better) * proposal.plan.ratio)}
+        history.append(toy.told(proposal, number, values, **repeats))
+        again = None
+    assert sum(found) > 40 / 3
+
+
+def test_a_branch_that_only_fails_is_left(toy: ModuleType) -> None:
+    options = {"allocations": {"channel": ("uniform",), "weight": ("uniform",)}}
+    proposer = toy.make_proposer(40, 0.0, "default", granularities=("channel", "weight"), **options)
+    history: list[FrozenTrial] = []
+    for number in range(40):
+        proposal = proposer(history, True)
+        fails = proposal.plan.granularity == "weight"
+        history.append(toy.told(proposal, number, None if fails else toy.score(proposal)))
+    assert sum(t.state == TrialState.FAIL for t in history) <= 6
+
+
+def test_evolution_without_a_front_goes_on_with_the_sweeps(toy: ModuleType) -> None:
+    proposer = toy.make_proposer(20, 0.0, "evolution")
+    proposer.goal = replace(proposer.goal, axes=(Axis("loss", "minimize", 0.1),))
+    proposer = replace(proposer)
+    history: list[FrozenTrial] = []
+    for number in range(14):
+        proposal = proposer(history, True)
+        history.append(toy.told(proposal, number, toy.score(proposal) | {"loss": math.inf}))
+    assert len(history) == 14
 
 
 def test_plans_that_run_in_one_branch_are_known_in_all(toy: ModuleType) -> None:

@@ -39,6 +39,12 @@ def test_bounds_on_an_exact_cost_say_where_to_look(toy: ModuleType) -> None:
     assert only_quality.bounds("macs") == (0.0, 1.0)
 
 
+def test_another_bounded_cost_may_ask_for_less_than_all_of_the_budget(toy: ModuleType) -> None:
+    goal = toy.make_goal("params <= 0.6", "macs <= 0.1", "accuracy >= dense - 0.1")
+    only_quality = replace(goal, axes=goal.axes[:1])
+    assert only_quality.bounds("params") == pytest.approx((0.0, 0.6))
+
+
 def test_where_accuracy_is_all_plans_are_compared_by_their_loss(toy: ModuleType) -> None:
     goal = toy.make_goal("params <= 0.5")
     only = replace(goal, axes=goal.axes[:1])

@@ -118,6 +118,13 @@ def test_what_failed_is_worse_than_what_did_not_and_what_runs_has_no_merit() -> 
     assert found[0] < found[1] < found[2]  # type: ignore[operator]
 
 
+def test_a_plan_that_had_lost_everything_spoils_no_merit() -> None:
+    known = [Tried({}, before, 0.1) for before in (0.2, 0.4, 0.3)]
+    found = merits([*known, Tried({}, math.inf, 0.1)])
+    assert all(m is not None and math.isfinite(m) for m in found)
+    assert found[3] == max(m for m in found if m is not None)
+
+
 def test_merits_do_not_reward_plans_that_lost_much() -> None:
     """Everything trained to the same power of its loss: one recipe is as good as another."""
     tried = [Tried({}, b, b**1.4) for b in np.geomspace(0.02, 0.9, 12).tolist()]

@@ -1,5 +1,6 @@
 """When a search is over: good enough, or no more progress."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from types import ModuleType
 
@@ -90,6 +91,31 @@ def test_it_is_the_same_however_the_record_is_read(
 def test_what_cannot_be_read_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="cannot read the constraint"):
         StopRules(until=text)
+
+
+def test_patience_counts_what_the_constraints_allow(toy: ModuleType) -> None:
+    """A large model that is not allowed hides no progress of those that are."""
+    goal, rules = toy.make_goal("params <= 0.5"), StopRules(patience=2)
+    goal = replace(goal, axes=goal.axes[:1])
+    large = trial(toy, 0, 0.89, 0.6)
+    better = [trial(toy, 1 + i, 0.5 + 0.05 * i, 0.45) for i in range(5)]
+    assert Stopping(rules, goal)([large, *better]) is None
+    same = [trial(toy, 6 + i, 0.3, 0.49) for i in range(2)]
+    assert Stopping(rules, goal)([large, *better, *same]) is not None
+
+
+def test_patience_is_lost_where_nothing_is_ever_allowed(toy: ModuleType) -> None:
+    goal, same = toy.make_goal("params <= 0.1"), [trial(toy, i, 0.5, 0.5) for i in range(4)]
+    assert Stopping(StopRules(patience=3), goal)(same) is not None
+
+
+def test_where_accuracy_is_all_a_lower_loss_is_progress(toy: ModuleType) -> None:
+    goal = toy.make_goal()
+    only = replace(goal, axes=goal.axes[:1])
+    plans = [trial(toy, i, 0.8, 0.5) for i in range(5)]
+    for i, plan in enumerate(plans):
+        plan.user_attrs["outcome"]["values"]["loss"] = 1 - 0.1 * i
+    assert Stopping(StopRules(patience=2), only)(plans) is None
 
 
 def test_without_rules_nothing_ends(toy: ModuleType) -> None:

@@ -56,6 +56,13 @@ def test_what_is_taken(record: RunRecord, where: tuple[str, ...], prefer: str, t
     assert Choice.of(own, (), prefer)(TRIALS).number == taken
 
 
+def test_of_equal_models_the_one_of_least_loss_is_the_knee(record: RunRecord) -> None:
+    alone = replace(record, objectives=OBJECTIVES[:1])
+    equal = (trial(0, 0.8, 90.0, 0.9), trial(1, 0.8, 90.0, 0.5), trial(2, 0.8, 90.0, 0.7))
+    assert Choice.of(alone, (), "knee")(equal).number == 1
+    assert Choice.of(record, (), "knee")(equal).number == 1
+
+
 def test_what_nobody_satisfies_is_told_with_the_nearest(record: RunRecord) -> None:
     choice = Choice.of(record, ("params <= 30", "accuracy >= 0.95"), "knee")
     with pytest.raises(NoModelError) as error:

@@ -94,6 +94,25 @@ def test_a_model_off_the_front_is_scored_when_it_is_wanted(study: Study) -> None
     assert picked.values["accuracy"] * 64 == pytest.approx(round(picked.values["accuracy"] * 64))
 
 
+def test_constraints_of_a_pick_bring_their_own_front(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plan that is dominated in the study may be the best of those that a pick allows."""
+    monkeypatch.setattr(holdback, "ENOUGH", 100)
+    study = hierprune.launch(
+        "stripes.py:task", "r", trials=12, objectives=["accuracy", "macs"], workers=0
+    )
+    scored = set(study.rescoring.trials)
+    known = {r.number: r for r in study.searched()}
+    for bound in sorted({r.values["params"] for r in known.values()}):
+        where = [f"params <= {bound + 1e-6}"]
+        picked = study.pick(where, "accuracy")
+        allowed = [n for n in study.members(where) if known[n].values["params"] <= bound]
+        best = max(study.rescoring.trials[n].values["accuracy"] for n in allowed)
+        assert picked.values["accuracy"] == pytest.approx(best)
+    assert set(study.rescoring.trials) > scored
+
+
 def test_without_its_file_the_front_is_what_the_search_knows(study: Study) -> None:
     (study.run / FILE).write_text("{")
     opened = Study.open("r")
