@@ -31,7 +31,7 @@ def main() -> None:
     """Serve the launcher on the other end of standard input and output."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     replies = claim_stdout()
-    messages = read_messages(sys.stdin)
+    messages = read_messages(claim_stdin())
     hello = messages.get()
     if hello is None:
         return
@@ -39,6 +39,19 @@ def main() -> None:
     recipe = build(RecipeSpec(**hello["recipe"]), replies)
     if recipe is not None:
         serve(recipe, Spool(Path(hello["run"]) / "spool"), messages, replies)
+
+
+def claim_stdin() -> IO[str]:
+    """The launcher's end of standard input, as ours alone; what others read is empty from now.
+
+    Whoever reads holds the lock of the file object: a process forked meanwhile, such as a worker of
+    a ``DataLoader``, would wait for it forever when it closes ``sys.stdin``.
+    """
+    messages = os.fdopen(os.dup(0))
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return messages
 
 
 def claim_stdout() -> IO[str]:

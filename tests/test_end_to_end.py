@@ -274,6 +274,26 @@ def test_a_study_that_has_something_left_to_tune_says_so(home: Path, command: Co
     assert "2 of 2 plans finished, not all that is to be fine-tuned; go on with" in ended.err
 
 
+LOADERS = """
+from dataclasses import replace
+
+import stripes
+from torch.utils.data import DataLoader
+
+
+def task():
+    found = stripes.task()
+    val = list(found.batches("val"))
+    return replace(found, val=DataLoader(val, batch_size=None, num_workers=1))
+"""
+
+
+def test_loaders_with_processes_of_their_own_work_in_workers(home: Path, command: Command) -> None:
+    (home / "loaders.py").write_text(LOADERS)
+    line = "launch loaders.py:task --run new --trials 2 --workers 1 --timeout 60s --json"
+    assert command(*line.split()).json["trials"]["complete"] == 2
+
+
 def test_options_come_from_a_file_and_the_command_line_wins(home: Path, command: Command) -> None:
     lines = ("trials = 5", 'objectives = ["accuracy", "macs"]', 'where = "accuracy > 0.1"')
     (home / "c.toml").write_text("\n".join((*lines, "max-density = 0.5")))
