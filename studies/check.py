@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..errors import UsageError
 from ..objectives.modes import measuring
 from ..objectives.registry import BUILT_IN
-from ..task import Batch, Split, Streamed, Task, batch_size, forward
+from ..task import Batch, Direction, Split, Streamed, Task, batch_size, forward
 
 RESERVED = {"loss", "dense", *BUILT_IN}
 
@@ -53,8 +53,11 @@ def find_problems(task: Task) -> Iterator[str]:
 
 
 def name_problems(task: Task) -> Iterator[str]:
-    """Metrics that could not be told from other objectives, or not be written in a constraint."""
+    """Metrics that could not be told from other objectives, not be written, or not be improved."""
     for name in task.metrics:
+        direction = task.metric(name).direction
+        if direction not in get_args(Direction):
+            yield f"the metric {name!r} goes to {direction!r}, not 'minimize' or 'maximize'"
         if name in RESERVED:
             yield f"a metric must not be called {name!r}: that name is an objective of every task"
         elif not re.fullmatch(r"[^\W\d][\w.-]*", name):

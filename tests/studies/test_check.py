@@ -81,6 +81,7 @@ def test_frozen_model_needs_no_gradient():
         ({"metrics": {"acc": lambda o, t: o["logits"]}}, "metric 'acc' fails on outputs"),
         ({"metrics": {"latency": accuracy}}, "must not be called 'latency'"),
         ({"metrics": {"top 1": accuracy}}, "got 'top 1'"),
+        ({"metrics": {"acc": Metric(accuracy, "max")}}, "'acc' goes to 'max', not 'minimize'"),
     ],
 )
 def test_one_problem(change: dict[str, object], words: str):
