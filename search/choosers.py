@@ -154,13 +154,15 @@ class ModelBased(Grid):
         ``None`` where every branch has enough of them to learn from, or fails too often, or is the
         only one.
         """
+        if len(self._branches) == 1:
+            return None
         known, failed = sorted_out([*plans.done, *plans.running]), sorted_out(plans.for_good)
         few = [
             b
             for b in self._branches
             if len(known[b.key]) < ENOUGH and len(failed[b.key]) < FAILURES
         ]
-        if len(self._branches) == 1 or not few:
+        if not few:
             return None
         branch = min(few, key=lambda b: len(known[b.key]))
         count, names = len(known[branch.key]) + len(failed[branch.key]), list(branch.roads)
