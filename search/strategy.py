@@ -181,6 +181,7 @@ class Proposer:
     _within: SearchSpace = field(init=False)  # as far as the goal leaves the space
     _mirror: Mirror = field(init=False)
     _read: Reader = field(init=False)
+    _ended: Sorted = field(init=False)
     _choose: Chooser = field(init=False)
     _promote: Promoter = field(init=False)
 
@@ -190,7 +191,7 @@ class Proposer:
         self._mirror = Mirror(self.goal)
         sought = self.goal.sought
         self._choose = self.strategy.chooser(self.space, sought, self.rungs.n_trials)
-        self._read = Reader()
+        self._read, self._ended = Reader(), Sorted()
         self._promote = Promoter(sought, self.rungs, self.recipes, self.seed)
 
     def __call__(self, trials: Sequence[FrozenTrial], fresh: bool) -> Proposal | None:
@@ -223,20 +224,44 @@ class Proposer:
         return Proposal(point.params, point.distributions, self.space.plan(point.params))
 
     def plans(self, trials: Sequence[FrozenTrial]) -> tuple[Plans, int]:
-        """The plans so far, and how many were begun, repeats of lost trials not counted."""
-        done: list[Record] = []
-        running: list[Record] = []
-        failed: list[Record] = []
-        begun = 0
+        """The plans so far, and how many were begun, repeats of lost trials not counted.
+
+        Trials before the first that still runs are looked at once.
+        """
+        ended = self._ended.trials
+        while ended < len(trials) and trials[ended].state.is_finished():
+            ended += 1
+        self._ended.take(trials[self._ended.trials : ended], self._read)
+        found = self._ended.copy()
+        found.take(trials[ended:], self._read)
+        return Plans(found.done, found.running, found.failed), found.begun
+
+
+@dataclass
+class Sorted:
+    """Plans of rung 0 by what became of them, and how many were begun; of so many trials."""
+
+    done: list[Record] = field(default_factory=list)
+    running: list[Record] = field(default_factory=list)
+    failed: list[Record] = field(default_factory=list)
+    begun: int = 0
+    trials: int = 0
+
+    def copy(self) -> Sorted:
+        """One that can be added to."""
+        return Sorted([*self.done], [*self.running], [*self.failed], self.begun, self.trials)
+
+    def take(self, trials: Sequence[FrozenTrial], reader: Reader) -> None:
+        """Add the next trials."""
+        self.trials += len(trials)
         for trial in trials:
-            record = self._read(trial)
+            record = reader(trial)
             if record.rung > 0:
                 continue
-            begun += record.retry_of is None
+            self.begun += record.retry_of is None
             if not record.plan:
                 continue
             if trial.state == TrialState.COMPLETE:
-                done.append(record)
+                self.done.append(record)
             else:
-                (failed if trial.state.is_finished() else running).append(record)
-        return Plans(done, running, failed), begun
+                (self.failed if trial.state.is_finished() else self.running).append(record)
